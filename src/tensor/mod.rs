@@ -1,0 +1,6 @@
+//! Values.
+pub mod key;
+pub use key::Key;
+
+#[derive(Clone, Debug)]
+pub struct Tensor;
