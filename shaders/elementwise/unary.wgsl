@@ -1,0 +1,23 @@
+// elementwise/unary - one function of every element.
+// y[i] = f(x[i]; a, b)
+// work item: four vec4, 256 apart, so that neighbours read neighbours. traffic: 8 bytes per element.
+//#include "common/index.wgsl"
+//#include "elementwise/unary_functions.wgsl"
+
+struct Params { quads: u32, a: f32, b: f32 }
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+    let start = linear_group(group, groups) * 1024u + local;
+    for (var j = 0u; j < 4u; j++) {
+        let i = start + j * 256u;
+        if i < p.quads {
+            y[i] = f4(x[i], p.a, p.b);
+        }
+    }
+}

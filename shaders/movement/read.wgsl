@@ -1,0 +1,57 @@
+// movement/read - permute, broadcast, slice, flip and pad: every result reads one element, or is the fill value.
+// y[o] = x[sum_d i_d stride_d], i_d = (start_d + step_d o_d) / gap_d; fill where an i_d is not a whole number in 0..size_d
+// work item: four results, 256 apart. traffic: 8 bytes per result.
+//#include "common/index.wgsl"
+
+const RANK: u32 = 1u; // @param
+// Whether any dimension can miss; permutations and broadcasts never do.
+const MASKED: bool = true; // @param
+
+struct Params {
+    count: u32,
+    fill: f32,
+    dim: array<vec4u, 2>,
+    start: array<vec4i, 2>,
+    step: array<vec4i, 2>,
+    gap: array<vec4u, 2>,
+    size: array<vec4u, 2>,
+    stride: array<vec4u, 2>,
+}
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+    let first = linear_group(group, groups) * 1024u + local;
+    for (var j = 0u; j < 4u; j++) {
+        let o = first + j * 256u;
+        if o < p.count {
+            var rest = o;
+            var at = 0u;
+            var inside = true;
+            for (var k = 0u; k < RANK; k++) {
+                let d = RANK - 1u - k;
+                let dim = p.dim[d / 4u][d % 4u];
+                let c = select(rest % dim, rest, d == 0u);
+                rest = rest / dim;
+                if MASKED {
+                    let s = p.start[d / 4u][d % 4u] + p.step[d / 4u][d % 4u] * i32(c);
+                    let gap = p.gap[d / 4u][d % 4u];
+                    let i = u32(max(s, 0)) / gap;
+                    inside = inside && s >= 0 && u32(s) % gap == 0u && i < p.size[d / 4u][d % 4u];
+                    at += i * p.stride[d / 4u][d % 4u];
+                } else {
+                    at += c * p.stride[d / 4u][d % 4u];
+                }
+            }
+            if inside {
+                y[o] = x[at];
+            } else {
+                y[o] = p.fill;
+            }
+        }
+    }
+}

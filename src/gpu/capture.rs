@@ -1,0 +1,90 @@
+//! Capture and replay: a training step is recorded once, while it runs, and its list of dispatches is then submitted
+//! again and again. Eager and replayed steps are the same dispatches with the same parameters, so they give the same bits.
+//!
+//! What changes between replays must live in buffers that the host rewrites (step number, learning rate, batch rows) or
+//! that the step itself updates.
+
+use super::recorder::Command;
+use super::{Gpu, Slice};
+use std::collections::HashMap;
+
+/// A capture in progress.
+pub(super) struct Recording {
+    id: u64,
+    commands: Vec<Command>,
+    /// Buffers from before the capture that its commands use; kept alive so that nobody else gets them.
+    externals: HashMap<u64, Slice>,
+}
+
+impl Recording {
+    pub fn note(&mut self, command: &Command, slices: &[&Slice]) {
+        self.commands.push(command.clone());
+        for slice in slices.iter().filter(|s| s.buffer.capture() != Some(self.id)) {
+            self.externals.entry(slice.buffer.id()).or_insert_with(|| (*slice).clone());
+        }
+    }
+}
+
+/// A recorded list of dispatches and the buffers it needs.
+pub struct Captured {
+    gpu: Gpu,
+    recording: Recording,
+}
+
+impl Gpu {
+    /// Runs `step` and records what it dispatches. The buffers it allocates stay reserved for the replays.
+    ///
+    /// # Panics
+    /// When called inside another capture.
+    pub fn capture<T>(&self, step: impl FnOnce() -> T) -> (T, Captured) {
+        self.flush();
+        {
+            let recorder = &mut *self.0.recorder.borrow_mut();
+            assert!(recorder.capture.is_none(), "a capture inside a capture");
+            recorder.next_capture += 1;
+            recorder.capture =
+                Some(Recording { id: recorder.next_capture, commands: Vec::new(), externals: HashMap::new() });
+        }
+        let value = step();
+        self.flush();
+        let recording = self.0.recorder.borrow_mut().capture.take();
+        let recording = recording.unwrap_or_else(|| unreachable!("the capture began above"));
+        (value, Captured { gpu: self.clone(), recording })
+    }
+
+    pub(super) fn capture_id(&self) -> Option<u64> {
+        self.0.recorder.borrow().capture.as_ref().map(|c| c.id)
+    }
+
+    /// Whether a capture is in progress.
+    pub fn capturing(&self) -> bool {
+        self.capture_id().is_some()
+    }
+}
+
+impl Captured {
+    /// Submits the recorded dispatches once more.
+    pub fn replay(&self) {
+        self.gpu.flush();
+        for chunk in self.recording.commands.chunks(1024) {
+            self.gpu.0.recorder.borrow_mut().pending.extend_from_slice(chunk);
+            self.gpu.flush();
+        }
+    }
+
+    /// Dispatches and copies per replay.
+    pub fn len(&self) -> usize {
+        self.recording.commands.len()
+    }
+
+    /// Whether the step dispatched nothing.
+    pub fn is_empty(&self) -> bool {
+        self.recording.commands.is_empty()
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        self.gpu.0.pool.borrow_mut().end_capture(self.recording.id);
+    }
+}

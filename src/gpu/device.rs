@@ -1,0 +1,234 @@
+//! Adapters: listing, choosing, opening with the adapter's real limits, and errors that come from the device.
+
+use super::{Gpu, Inner, Profile};
+use crate::error::{Error, Result};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+/// What to tell someone whose machine has no adapter.
+pub const INSTALL_HINT: &str =
+    "install a Vulkan driver (software Vulkan on Debian or Ubuntu: apt-get install mesa-vulkan-drivers)";
+
+/// How a GPU is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Keep the runtime checks of the shader compiler (bounds, loops, division): slower, for tests.
+    pub checked: bool,
+    /// Fill every buffer with NaN before it is used, so that reading what was never written shows: for tests.
+    pub poison: bool,
+    /// Keep the compiled pipelines in this file between runs (Vulkan only).
+    pub pipeline_cache: Option<std::path::PathBuf>,
+}
+
+/// The wgpu objects of an opened adapter.
+pub(super) struct Backend {
+    pub device: wgpu::Device,
+    pub queue: wgpu::Queue,
+    pub info: wgpu::AdapterInfo,
+    pub cache: Option<wgpu::PipelineCache>,
+}
+
+fn instance() -> wgpu::Instance {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends();
+    descriptor.flags = wgpu::InstanceFlags::empty().with_env();
+    wgpu::Instance::new(descriptor)
+}
+
+fn backends() -> wgpu::Backends {
+    wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::BROWSER_WEBGPU
+}
+
+/// Every adapter this machine offers, best first: discrete, integrated, virtual, software.
+pub async fn adapters() -> Vec<wgpu::Adapter> {
+    let mut list = instance().enumerate_adapters(backends()).await;
+    list.retain(|a| a.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS));
+    list.sort_by_key(|a| rank(a.get_info().device_type));
+    list
+}
+
+fn rank(kind: wgpu::DeviceType) -> u32 {
+    match kind {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}
+
+/// One line about an adapter: name, API, kind, driver.
+pub fn describe(info: &wgpu::AdapterInfo) -> String {
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "other",
+    };
+    format!("{} ({}, {kind}, {} {})", info.name, info.backend, info.driver, info.driver_info)
+}
+
+impl Gpu {
+    /// Opens an adapter: `choice` is `auto`, its number in the listing, or a part of its name (any case).
+    pub async fn open_async(choice: &str, options: Options) -> Result<Gpu> {
+        let list = adapters().await;
+        let names = list.iter().map(|a| a.get_info().name).collect::<Vec<_>>();
+        let index = match (choice, choice.parse::<usize>()) {
+            ("auto", _) => (!list.is_empty()).then_some(0),
+            (_, Ok(n)) => (n < list.len()).then_some(n),
+            _ => names.iter().position(|n| n.to_lowercase().contains(&choice.to_lowercase())),
+        };
+        let Some(index) = index else {
+            return Err(Error::NoAdapter(match (choice, list.is_empty()) {
+                (_, true) => format!("no GPU adapter found; {INSTALL_HINT}, or use --device oracle"),
+                _ => format!("no adapter called \"{choice}\"; there is: {}, oracle", names.join(", ")),
+            }));
+        };
+        Gpu::from_adapter(&list[index], options).await
+    }
+
+    /// Blocking form of [`Gpu::open_async`].
+    pub fn open(choice: &str, options: Options) -> Result<Gpu> {
+        pollster::block_on(Gpu::open_async(choice, options))
+    }
+
+    async fn from_adapter(adapter: &wgpu::Adapter, options: Options) -> Result<Gpu> {
+        let info = adapter.get_info();
+        let wanted = wgpu::Features::SHADER_F16
+            | wgpu::Features::SUBGROUP
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::PIPELINE_CACHE;
+        let features = adapter.features() & wanted;
+        let limits = adapter.limits();
+        let descriptor = wgpu::DeviceDescriptor {
+            required_features: features,
+            required_limits: limits.clone(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let refused = |e: wgpu::RequestDeviceError| Error::NoAdapter(format!("{}: {e}", info.name));
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(refused)?;
+
+        let error = Arc::new(Mutex::new(None));
+        let seen = error.clone();
+        device.on_uncaptured_error(Arc::new(move |e: wgpu::Error| note(&seen, from_wgpu(e))));
+        let seen = error.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                note(&seen, Error::Device(format!("the device was lost: {message}")));
+            }
+        });
+
+        let has = |f| features.contains(f);
+        let profile = Profile {
+            name: info.name.clone(),
+            software: info.device_type == wgpu::DeviceType::Cpu,
+            subgroup: (has(wgpu::Features::SUBGROUP) && info.subgroup_min_size == info.subgroup_max_size)
+                .then_some(info.subgroup_min_size),
+            f16: has(wgpu::Features::SHADER_F16),
+            timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
+            max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+        };
+        let cache = has(wgpu::Features::PIPELINE_CACHE).then(|| {
+            let data = options.pipeline_cache.as_ref().and_then(|path| std::fs::read(path).ok());
+            let descriptor = wgpu::PipelineCacheDescriptor { label: None, data: data.as_deref(), fallback: true };
+            // SAFETY: the data was written by `save_pipeline_cache`; a driver that finds it foreign starts afresh.
+            unsafe { device.create_pipeline_cache(&descriptor) }
+        });
+        let backend = Backend { device, queue, info, cache };
+        Ok(Gpu(Rc::new(Inner::new(profile, Some(backend), options, error))))
+    }
+
+    /// A device that records which kernels would run on an adapter like `profile`, and runs nothing.
+    pub fn dry_run(profile: Profile) -> Gpu {
+        Gpu(Rc::new(Inner::new(profile, None, Options::default(), Arc::default())))
+    }
+
+    pub(crate) fn same(&self, other: &Gpu) -> bool {
+        Rc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// What this adapter offers.
+    pub fn profile(&self) -> &Profile {
+        &self.0.profile
+    }
+
+    /// One line about the adapter.
+    pub fn describe(&self) -> String {
+        self.0.backend.as_ref().map_or("dry run".into(), |b| describe(&b.info))
+    }
+
+    /// The first error the device reported, if any. A failed device stays failed.
+    pub fn check(&self) -> Result<()> {
+        match &*self.0.error.lock().unwrap_or_else(|e| e.into_inner()) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn failed(&self) -> bool {
+        self.check().is_err()
+    }
+
+    pub(super) fn fail(&self, error: Error) {
+        note(&self.0.error, error);
+    }
+
+    /// Bytes of device memory in use and reserved, as the allocator below wgpu reports them.
+    pub fn allocator_report(&self) -> Option<(u64, u64)> {
+        let report = self.0.backend.as_ref()?.device.generate_allocator_report()?;
+        Some((report.total_allocated_bytes, report.total_reserved_bytes))
+    }
+
+    /// Writes the compiled pipelines to the file of [`Options::pipeline_cache`], if the backend can.
+    pub fn save_pipeline_cache(&self) {
+        let path = self.0.options.pipeline_cache.as_ref();
+        let data = self.0.backend.as_ref().and_then(|b| b.cache.as_ref()?.get_data());
+        if let (Some(path), Some(data)) = (path, data) {
+            // A cache that cannot be written only costs the next start some time.
+            let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+            let written =
+                path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&temporary, data));
+            if written.and_then(|()| std::fs::rename(&temporary, path)).is_err() {
+                let _ = std::fs::remove_file(&temporary);
+            }
+        }
+    }
+}
+
+fn note(slot: &Mutex<Option<Error>>, error: Error) {
+    slot.lock().unwrap_or_else(|e| e.into_inner()).get_or_insert(error);
+}
+
+fn from_wgpu(error: wgpu::Error) -> Error {
+    match error {
+        wgpu::Error::OutOfMemory { source } => Error::OutOfMemory(source.to_string()),
+        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+            Error::Device(description)
+        }
+    }
+}
+
+/// Gives each worker thread of software Vulkan a core of its own (Linux). Unpinned, two of them can share one core
+/// for a whole run, which halves the speed.
+pub fn pin_software_threads() {
+    #[cfg(target_os = "linux")]
+    {
+        let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return };
+        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
+        for task in tasks.flatten() {
+            let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            let worker = name.trim().strip_prefix("llvmpipe-").and_then(|n| n.parse::<usize>().ok());
+            let thread = task.file_name().to_str().and_then(|t| t.parse::<i32>().ok());
+            if let (Some(worker), Some(thread)) = (worker, thread) {
+                // SAFETY: a plain system call on a zeroed set of our own; failure leaves the thread unpinned.
+                unsafe {
+                    let mut set: libc::cpu_set_t = std::mem::zeroed();
+                    libc::CPU_SET(worker % cores, &mut set);
+                    libc::sched_setaffinity(thread, std::mem::size_of_val(&set), &set);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The device and its kernels. Knows nothing of tensors.
+//!
+//! `shader` expands a WGSL file into the text of one [`Kernel`]; `pipeline` compiles it, with its bindings read out of
+//! the shader itself; `buffer` pools memory; `recorder` collects dispatches and submits many at once; `capture` replays
+//! a recorded step; `profile` times kernels.
+
+mod buffer;
+mod capture;
+mod device;
+mod pipeline;
+mod profile;
+mod read;
+mod recorder;
+mod shader;
+
+pub use buffer::{ALIGNMENT, PoolStats, Slice, round_up};
+pub use capture::Captured;
+pub use device::{INSTALL_HINT, Options, adapters, describe, pin_software_threads};
+pub use profile::{ProfileRow, Work};
+pub use read::ReadBack;
+pub use recorder::Groups;
+pub use shader::{INCLUDES, Kernel, Source, WgslValue};
+
+use crate::error::Error;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+
+/// A handle to an opened adapter. Clones share the device; it lives on one thread.
+#[derive(Clone)]
+pub struct Gpu(Rc<Inner>);
+
+/// What kernels may rely on; also the description of an adapter that is not there (see [`Gpu::dry_run`]).
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// The adapter's name.
+    pub name: String,
+    /// Whether the adapter is a software renderer on the host's processor.
+    pub software: bool,
+    /// The subgroup size, where subgroup operations exist and the size is fixed.
+    pub subgroup: Option<u32>,
+    /// Whether shaders may use f16.
+    pub f16: bool,
+    /// Whether passes can be timed on the device.
+    pub timestamps: bool,
+    /// The largest array one kernel can bind.
+    pub max_binding_bytes: u64,
+}
+
+struct Inner {
+    profile: Profile,
+    backend: Option<device::Backend>,
+    options: Options,
+    pool: RefCell<buffer::Pool>,
+    pipelines: RefCell<pipeline::Pipelines>,
+    recorder: RefCell<recorder::Recorder>,
+    error: Arc<Mutex<Option<Error>>>,
+    /// Sixteen zero bytes, for optional bindings.
+    zero: OnceCell<Slice>,
+}
+
+impl Inner {
+    fn new(
+        profile: Profile,
+        backend: Option<device::Backend>,
+        options: Options,
+        error: Arc<Mutex<Option<Error>>>,
+    ) -> Inner {
+        Inner {
+            recorder: RefCell::new(recorder::Recorder::new(backend.as_ref())),
+            profile,
+            backend,
+            options,
+            pool: RefCell::default(),
+            pipelines: RefCell::default(),
+            error,
+            zero: OnceCell::new(),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Work still queued must not outlive the device handle.
+        if let Some(backend) = &self.backend {
+            let _ = backend.device.poll(wgpu::PollType::wait_indefinitely());
+        }
+    }
+}

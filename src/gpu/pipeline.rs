@@ -1,0 +1,131 @@
+//! From a kernel's text to a compute pipeline. The bindings are read from the shader, never written twice.
+
+use super::device::Backend;
+use super::{Gpu, Kernel};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+/// A compiled kernel.
+pub(super) struct Pipeline {
+    pub name: String,
+    pub raw: Option<(wgpu::ComputePipeline, wgpu::BindGroupLayout)>,
+    /// For each storage binding from 1 on: whether the shader only reads it. Also identifies the layout.
+    pub read_only: Vec<bool>,
+    pub workgroup: [u32; 3],
+}
+
+#[derive(Default)]
+pub(super) struct Pipelines {
+    by_name: HashMap<String, Rc<Pipeline>>,
+    layouts: HashMap<Vec<bool>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
+    kernels: BTreeMap<String, Kernel>,
+}
+
+/// Bytes of the uniform block every kernel binds at 0.
+pub(super) const PARAMS_BYTES: u64 = 256;
+
+/// What the host needs to know of a shader, as naga reads it.
+pub(super) struct Interface {
+    pub read_only: Vec<bool>,
+    pub workgroup: [u32; 3],
+}
+
+/// Reads bindings and workgroup size out of WGSL text.
+pub(super) fn reflect(text: &str) -> Result<Interface, String> {
+    let mut options = naga::front::wgsl::Options::new();
+    options.capabilities = naga::valid::Capabilities::all();
+    let module =
+        naga::front::wgsl::Frontend::new_with_options(options).parse(text).map_err(|e| e.emit_to_string(text))?;
+    let mut bindings: Vec<(u32, bool)> = Vec::new();
+    for (_, global) in module.global_variables.iter() {
+        if let (naga::AddressSpace::Storage { access }, Some(at)) = (global.space, global.binding.as_ref()) {
+            bindings.push((at.binding, !access.contains(naga::StorageAccess::STORE)));
+        }
+    }
+    bindings.sort();
+    if let Some((i, _)) = bindings.iter().enumerate().find(|(i, (b, _))| *b as usize != i + 1) {
+        return Err(format!("storage bindings must be 1, 2, ...: number {} is missing", i + 1));
+    }
+    let entry = module.entry_points.iter().find(|e| e.name == "main").ok_or("no entry point `main`")?;
+    Ok(Interface { read_only: bindings.iter().map(|b| b.1).collect(), workgroup: entry.workgroup_size })
+}
+
+impl Gpu {
+    /// The compiled pipeline of `kernel`, from the cache or freshly made.
+    pub(super) fn pipeline(&self, kernel: &Kernel) -> Rc<Pipeline> {
+        if let Some(pipeline) = self.0.pipelines.borrow().by_name.get(kernel.name()) {
+            return pipeline.clone();
+        }
+        let text = kernel.wgsl();
+        let interface = reflect(&text).unwrap_or_else(|e| panic!("{}: {e}", kernel.name()));
+        let raw = self.0.backend.as_ref().map(|backend| {
+            let mut pipelines = self.0.pipelines.borrow_mut();
+            let (bind_layout, layout) = pipelines
+                .layouts
+                .entry(interface.read_only.clone())
+                .or_insert_with(|| make_layout(backend, &interface.read_only));
+            (compile(backend, kernel.name(), &text, layout, self.0.options.checked), bind_layout.clone())
+        });
+        let pipeline = Rc::new(Pipeline {
+            name: kernel.name().to_string(),
+            raw,
+            read_only: interface.read_only,
+            workgroup: interface.workgroup,
+        });
+        let mut pipelines = self.0.pipelines.borrow_mut();
+        pipelines.by_name.insert(kernel.name().to_string(), pipeline.clone());
+        pipelines.kernels.insert(kernel.name().to_string(), kernel.clone());
+        pipeline
+    }
+
+    /// Every kernel used so far on this device, by name.
+    pub fn kernels(&self) -> Vec<Kernel> {
+        self.0.pipelines.borrow().kernels.values().cloned().collect()
+    }
+}
+
+fn make_layout(backend: &Backend, read_only: &[bool]) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
+    let entry = |binding, ty, has_dynamic_offset, min| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: min },
+        count: None,
+    };
+    let uniform = wgpu::BufferSize::new(PARAMS_BYTES);
+    let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, uniform)];
+    for (i, &read_only) in read_only.iter().enumerate() {
+        entries.push(entry(i as u32 + 1, wgpu::BufferBindingType::Storage { read_only }, false, None));
+    }
+    let bind_layout =
+        backend.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });
+    let layout = backend.device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: None,
+        bind_group_layouts: &[Some(&bind_layout)],
+        immediate_size: 0,
+    });
+    (bind_layout, layout)
+}
+
+fn compile(
+    backend: &Backend,
+    name: &str,
+    text: &str,
+    layout: &wgpu::PipelineLayout,
+    checked: bool,
+) -> wgpu::ComputePipeline {
+    let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
+    let checks = if checked { wgpu::ShaderRuntimeChecks::checked() } else { wgpu::ShaderRuntimeChecks::unchecked() };
+    // SAFETY: the shaders are this crate's own files; the test suite runs each of them checked and unchecked.
+    let module = unsafe { backend.device.create_shader_module_trusted(descriptor, checks) };
+    backend.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(name),
+        layout: Some(layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: &[],
+            zero_initialize_workgroup_memory: checked,
+        },
+        cache: backend.cache.as_ref(),
+    })
+}

@@ -1,0 +1,266 @@
+//! Recording: many dispatches, one compute pass, one submission. Nothing here waits for the device.
+
+use super::device::Backend;
+use super::pipeline::{PARAMS_BYTES, Pipeline};
+use super::{Gpu, Kernel, Slice, Work, profile, round_up};
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+/// How many workgroups a dispatch starts.
+#[derive(Clone, Copy, Debug)]
+pub enum Groups {
+    /// Enough workgroups (folded into x and y) for this many invocations of the kernel's workgroup size.
+    Invocations(u64),
+    /// This many workgroups, folded into x and y past 65,535; the shader unfolds them with `linear_group`.
+    Linear(u64),
+    /// Exactly this grid.
+    Grid(u32, u32, u32),
+}
+
+/// WebGPU's bound on workgroups per dimension.
+const MAX_GROUPS: u64 = 65_535;
+
+impl Groups {
+    fn grid(self, workgroup: u64) -> [u32; 3] {
+        match self {
+            Groups::Grid(x, y, z) => [x, y, z],
+            Groups::Invocations(n) => Groups::Linear(n.div_ceil(workgroup)).grid(workgroup),
+            Groups::Linear(n) if n <= MAX_GROUPS => [n as u32, 1, 1],
+            Groups::Linear(n) => {
+                let rows = n.div_ceil(MAX_GROUPS);
+                [n.div_ceil(rows) as u32, rows as u32, 1]
+            }
+        }
+    }
+}
+
+/// Something the device will do.
+#[derive(Clone)]
+pub(super) enum Command {
+    Dispatch { pipeline: Rc<Pipeline>, bindings: wgpu::BindGroup, words: Rc<[u32]>, grid: [u32; 3], work: Work },
+    Copy { from: wgpu::Buffer, from_offset: u64, to: wgpu::Buffer, to_offset: u64, bytes: u64 },
+}
+
+pub(super) struct Recorder {
+    pub pending: Vec<Command>,
+    pub capture: Option<super::capture::Recording>,
+    pub next_capture: u64,
+    pub profile: Option<profile::Table>,
+    /// The uniform arena: one parameter block per pending dispatch, bound with a dynamic offset.
+    arena: Option<wgpu::Buffer>,
+    stride: u64,
+    bindings: HashMap<(Vec<bool>, Vec<[u64; 3]>), wgpu::BindGroup>,
+    in_flight: VecDeque<wgpu::SubmissionIndex>,
+    pub staging: HashMap<u64, Vec<wgpu::Buffer>>,
+}
+
+/// Dispatches per submission at most; also the number of blocks in the arena.
+const MAX_PENDING: usize = 1024;
+/// Submissions the host may be ahead of the device.
+const MAX_IN_FLIGHT: usize = 3;
+/// Bind groups kept; they hold their buffers, so the cache must not grow for ever.
+const MAX_BINDINGS: usize = 16_384;
+
+impl Recorder {
+    pub fn new(backend: Option<&Backend>) -> Recorder {
+        let alignment = backend.map_or(256, |b| b.device.limits().min_uniform_buffer_offset_alignment as u64);
+        let stride = round_up(PARAMS_BYTES, alignment);
+        Recorder {
+            pending: Vec::new(),
+            capture: None,
+            next_capture: 0,
+            profile: None,
+            arena: backend.map(|b| {
+                b.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("parameters"),
+                    size: stride * MAX_PENDING as u64,
+                    usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                })
+            }),
+            stride,
+            bindings: HashMap::new(),
+            in_flight: VecDeque::new(),
+            staging: HashMap::new(),
+        }
+    }
+
+    fn bind(&mut self, backend: &Backend, pipeline: &Pipeline, slices: &[&Slice]) -> wgpu::BindGroup {
+        let key = (pipeline.read_only.clone(), slices.iter().map(|s| [s.buffer.id(), s.offset, s.bytes]).collect());
+        if self.bindings.len() >= MAX_BINDINGS {
+            self.bindings.clear();
+        }
+        let (arena, Some((_, layout))) = (&self.arena, &pipeline.raw) else { unreachable!("bind on a dry run") };
+        self.bindings
+            .entry(key)
+            .or_insert_with(|| {
+                let resource = |buffer, offset, bytes| {
+                    wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer,
+                        offset,
+                        size: wgpu::BufferSize::new(bytes),
+                    })
+                };
+                let arena = arena.as_ref().map(|a| (0, a, 0, PARAMS_BYTES)).into_iter();
+                let rest = slices.iter().enumerate();
+                let rest = rest.filter_map(|(i, s)| Some((i as u32 + 1, s.buffer.raw()?, s.offset, s.bytes)));
+                let entries: Vec<_> = arena
+                    .chain(rest)
+                    .map(|(binding, b, offset, bytes)| wgpu::BindGroupEntry {
+                        binding,
+                        resource: resource(b, offset, bytes),
+                    })
+                    .collect();
+                let descriptor = wgpu::BindGroupDescriptor { label: None, layout, entries: &entries };
+                backend.device.create_bind_group(&descriptor)
+            })
+            .clone()
+    }
+}
+
+impl Gpu {
+    /// Records one dispatch of `kernel`.
+    ///
+    /// `words` is the content of `Params` at binding 0 (floats as their bits); `slices` are the storage bindings from 1
+    /// on, inputs first. `work` counts the bytes and flops the kernel must at least move and do.
+    pub fn dispatch(&self, kernel: &Kernel, words: &[u32], slices: &[&Slice], groups: Groups, work: Work) {
+        if self.failed() {
+            return;
+        }
+        let pipeline = self.pipeline(kernel);
+        assert_eq!(pipeline.read_only.len(), slices.len(), "{}: bindings", kernel.name());
+        assert!(words.len() as u64 * 4 <= PARAMS_BYTES, "{}: {} parameter words", kernel.name(), words.len());
+        let Some(backend) = &self.0.backend else { return };
+        let workgroup = pipeline.workgroup.iter().map(|&w| w as u64).product();
+        let grid = groups.grid(workgroup);
+        if grid.contains(&0) {
+            return;
+        }
+        let bindings = self.0.recorder.borrow_mut().bind(backend, &pipeline, slices);
+        self.record(Command::Dispatch { pipeline, bindings, words: words.into(), grid, work }, slices);
+    }
+
+    /// Records a copy of `bytes` bytes (a multiple of 4) into `to` at byte `to_offset`.
+    pub fn copy(&self, from: &Slice, to: &Slice, to_offset: u64, bytes: u64) {
+        if let (false, Some(a), Some(b)) = (self.failed() || bytes == 0, from.buffer.raw(), to.buffer.raw()) {
+            let command = Command::Copy {
+                from: a.clone(),
+                from_offset: from.offset,
+                to: b.clone(),
+                to_offset: to.offset + to_offset,
+                bytes,
+            };
+            self.record(command, &[from, to]);
+        }
+    }
+
+    /// Fills a buffer with one 32-bit pattern.
+    pub fn fill(&self, to: &Slice, pattern: u32) {
+        let quads = to.bytes / 16;
+        let kernel = Kernel::new(crate::shader!("movement/fill.wgsl"));
+        self.dispatch(&kernel, &[quads as u32, pattern], &[to], Groups::Invocations(quads), Work::bytes(to.bytes));
+    }
+
+    fn record(&self, command: Command, slices: &[&Slice]) {
+        let full = {
+            let recorder = &mut *self.0.recorder.borrow_mut();
+            if let Some(capture) = &mut recorder.capture {
+                capture.note(&command, slices);
+            }
+            recorder.pending.push(command);
+            recorder.pending.len() >= MAX_PENDING || recorder.profile.is_some()
+        };
+        if full {
+            self.flush();
+        }
+    }
+
+    /// Overwrites the start of a buffer with host data, after everything recorded so far.
+    pub fn write(&self, to: &Slice, data: &[u8]) {
+        assert!(data.len() as u64 <= to.bytes, "write of {} bytes into {}", data.len(), to.bytes);
+        self.flush();
+        if let (false, Some(backend), Some(raw)) = (self.failed(), &self.0.backend, to.buffer.raw()) {
+            backend.queue.write_buffer(raw, to.offset, data);
+        }
+    }
+
+    /// Submits what was recorded. Returns at once, unless the device is several submissions behind.
+    pub fn flush(&self) {
+        let Some(backend) = &self.0.backend else { return };
+        let recorder = &mut *self.0.recorder.borrow_mut();
+        if recorder.pending.is_empty() || self.failed() {
+            recorder.pending.clear();
+            return;
+        }
+        let commands = std::mem::take(&mut recorder.pending);
+        let timer = recorder.profile.as_ref().map(|_| profile::Timer::new(backend));
+        let submission = recorder.submit(backend, &commands, timer.as_ref());
+        recorder.in_flight.push_back(submission);
+        if let (Some(timer), Some(table)) = (timer, &mut recorder.profile) {
+            for command in &commands {
+                if let Command::Dispatch { pipeline, work, .. } = command {
+                    table.add(&pipeline.name, timer.read(backend), *work);
+                }
+            }
+        }
+        while recorder.in_flight.len() > MAX_IN_FLIGHT {
+            let submission_index = recorder.in_flight.pop_front();
+            let _ = backend.device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
+        }
+        // Lets wgpu free what dropped objects held.
+        let _ = backend.device.poll(wgpu::PollType::Poll);
+    }
+
+    /// Submits what was recorded and waits until the device has done it.
+    pub fn wait(&self) -> crate::Result<()> {
+        self.flush();
+        if let Some(backend) = &self.0.backend {
+            let _ = backend.device.poll(wgpu::PollType::wait_indefinitely());
+            self.0.recorder.borrow_mut().in_flight.clear();
+        }
+        self.check()
+    }
+}
+
+impl Recorder {
+    fn submit(
+        &mut self,
+        backend: &Backend,
+        commands: &[Command],
+        timer: Option<&profile::Timer>,
+    ) -> wgpu::SubmissionIndex {
+        let mut blocks = vec![0u8; commands.len() * self.stride as usize];
+        let mut encoder = backend.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut pass = None;
+        for (i, command) in commands.iter().enumerate() {
+            match command {
+                Command::Dispatch { pipeline, bindings, words, grid, .. } => {
+                    let at = i * self.stride as usize;
+                    blocks[at..at + words.len() * 4].copy_from_slice(bytemuck::cast_slice(words));
+                    let pass = pass.get_or_insert_with(|| {
+                        let timestamp_writes = timer.map(|t| t.writes());
+                        let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
+                        encoder.begin_compute_pass(&descriptor).forget_lifetime()
+                    });
+                    if let Some((raw, _)) = &pipeline.raw {
+                        pass.set_pipeline(raw);
+                        pass.set_bind_group(0, bindings, &[at as u32]);
+                        pass.dispatch_workgroups(grid[0], grid[1], grid[2]);
+                    }
+                }
+                Command::Copy { from, from_offset, to, to_offset, bytes } => {
+                    drop(pass.take());
+                    encoder.copy_buffer_to_buffer(from, *from_offset, to, *to_offset, *bytes);
+                }
+            }
+        }
+        drop(pass);
+        if let Some(timer) = timer {
+            timer.resolve(&mut encoder);
+        }
+        if let Some(arena) = &self.arena {
+            backend.queue.write_buffer(arena, 0, &blocks);
+        }
+        backend.queue.submit([encoder.finish()])
+    }
+}

@@ -1,0 +1,141 @@
+//! The operations. An op is one Rust file here, its shader files, and one line in [`list`].
+//!
+//! The set is closed under differentiation: every `vjp` is written with public ops, so gradients of any order come free.
+//!
+//! | op | its adjoint with respect to the input |
+//! |---|---|
+//! | elementwise `f(x)` | `unary_grad`: ct * f'(x), whose own adjoint uses f'' |
+//! | broadcast | sum over the stretched axes |
+//! | reshape, permute | reshape, inverse permute |
+//! | slice | pad (with interior gaps for a step) |
+//! | gather | scatter_add |
+//! | matmul | matmul with a transposed operand |
+//! | conv2d | conv2d_input_grad, conv2d_weight_grad: each one's derivatives are the other two |
+//! | avg_pool | avg_unpool |
+//! | cumsum | cumsum from the other end |
+//! | sort | gather along the inverse order |
+//! | langevin_step(x, g) | (ct, -step ct) |
+
+pub mod binary;
+pub mod case;
+pub mod movement;
+pub mod random;
+pub mod reduce;
+pub mod unary;
+
+pub use case::{Case, Input};
+
+use crate::gpu::{Gpu, Work};
+use crate::tensor::{Array, Backward, Device, Node, Shape, Storage, Tensor, recording};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// One operation: a tensor function with attributes.
+pub trait Op: 'static {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// The result's shape, or the rule the inputs break.
+    fn shape(&self, x: &[&Shape]) -> Result<Shape, String>;
+
+    /// The definition: plain f64 loops. Returns the elements of the result, row-major.
+    fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64>;
+
+    /// Chooses kernels and records the dispatches that fill `y`.
+    fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor);
+
+    /// `sum_j ct_j dy_j/dx_i` for each needed input, from public ops only. `None` where nothing flows.
+    fn vjp(&self, x: &[Tensor], y: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>>;
+}
+
+/// One entry of the list: what the oracle tests, gradient checks, shader tests, profile and benches run over.
+pub struct Entry {
+    /// The op's name.
+    pub name: &'static str,
+    /// Shapes, ranges and attributes to try.
+    pub cases: fn() -> Vec<Case>,
+}
+
+/// THE list of ops.
+pub fn list() -> Vec<Entry> {
+    let entry = |name, cases| Entry { name, cases };
+    vec![
+        entry("unary", unary::cases as fn() -> Vec<Case>),
+        entry("binary", binary::cases),
+        entry("movement", movement::cases),
+        entry("reduce", reduce::cases),
+        entry("random", random::cases),
+    ]
+}
+
+/// Applies an op: checks shapes, computes on the inputs' device, records history where an input is tracked.
+///
+/// # Panics
+/// When the shapes break the op's rule or the inputs live on different devices.
+#[track_caller]
+pub fn apply(op: impl Op, x: &[&Tensor]) -> Tensor {
+    let shapes: Vec<&Shape> = x.iter().map(|t| t.shape()).collect();
+    let shape = op.shape(&shapes).unwrap_or_else(|rule| {
+        let shapes: Vec<String> = shapes.iter().map(|s| s.to_string()).collect();
+        panic!("{}: {rule}; shapes {}", op.name(), shapes.join(", "))
+    });
+    let device = x.first().map(|t| t.device().clone());
+    let device = device.unwrap_or_else(|| panic!("{}: an op without inputs needs apply_on", op.name()));
+    apply_on(&device, op, x, shape)
+}
+
+/// [`apply`] for ops that may have no input to take the device from.
+#[track_caller]
+pub(crate) fn apply_on(device: &Device, op: impl Op, x: &[&Tensor], shape: Shape) -> Tensor {
+    assert!(x.iter().all(|t| t.device().same(device)), "{}: inputs live on different devices", op.name());
+    let inputs: Vec<Tensor> = x.iter().map(|&t| t.clone()).collect();
+    let value = match device {
+        Device::Oracle => {
+            let arrays: Vec<Array> = inputs.iter().map(Tensor::array).collect();
+            let data = op.reference(&arrays, &shape);
+            assert_eq!(data.len(), shape.count(), "{}: reference returned a wrong count", op.name());
+            Tensor::from_storage(device, shape, Storage::Host(RefCell::new(Rc::new(data))), None)
+        }
+        Device::Gpu(gpu) => {
+            let slice = gpu.alloc(shape.count() as u64 * 4);
+            let y = Tensor::from_storage(device, shape, Storage::Gpu(slice), None);
+            if y.count() > 0 {
+                op.launch(gpu, &inputs, &y);
+            }
+            y
+        }
+    };
+    with_history(value, op, inputs)
+}
+
+/// Attaches the history to a value, if an input is tracked and history is being recorded.
+pub(crate) fn with_history(value: Tensor, op: impl Op, inputs: Vec<Tensor>) -> Tensor {
+    if !recording() || !inputs.iter().any(Tensor::is_tracked) {
+        return value;
+    }
+    let node = Node { op: Rc::new(History(op)), inputs };
+    Tensor::from_storage(value.device(), value.shape().clone(), value.storage().clone(), Some(node))
+}
+
+struct History<T>(T);
+
+impl<T: Op> Backward for History<T> {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn vjp(&self, x: &[Tensor], y: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
+        self.0.vjp(x, y, ct, need)
+    }
+}
+
+/// The least work of an elementwise kernel over these tensors: each element moved once, `flops` per result.
+pub(crate) fn elementwise_work(x: &[Tensor], y: &Tensor, flops: u64) -> Work {
+    let elements: usize = x.iter().map(Tensor::count).sum::<usize>() + y.count();
+    Work { bytes: elements as u64 * 4, flops: flops * y.count() as u64 }
+}
+
+/// The bits of a float parameter.
+pub(crate) fn bits(x: f64) -> u32 {
+    (x as f32).to_bits()
+}

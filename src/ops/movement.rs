@@ -1,0 +1,448 @@
+//! Moving elements: reshape, permute, broadcast, slice, pad, flip, concat.
+
+use super::{Case, Input, Op, apply, bits, elementwise_work, with_history};
+use crate::gpu::{Gpu, Groups, Kernel, Work};
+use crate::shader;
+use crate::tensor::{Array, Shape, Tensor};
+
+/// y has x's elements under another shape. No data moves.
+struct Reshape(Shape);
+
+impl Op for Reshape {
+    fn name(&self) -> &'static str {
+        "reshape"
+    }
+
+    fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
+        if x[0].count() == self.0.count() { Ok(self.0.clone()) } else { Err(format!("{} has another count", self.0)) }
+    }
+
+    fn reference(&self, x: &[Array], _: &Shape) -> Vec<f64> {
+        x[0].to_vec()
+    }
+
+    fn launch(&self, _: &Gpu, _: &[Tensor], _: &Tensor) {
+        unreachable!("reshape shares its input's storage")
+    }
+
+    fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        vec![Some(ct.reshape(x[0].shape()))]
+    }
+}
+
+/// How one output dimension reads the input.
+///
+/// Coordinate `o` of the output reads `(start + step o) / gap` of the input, where that is a whole number in
+/// `0..size`; elsewhere the result is the fill value. Permute, broadcast, slice, flip and pad are all of this kind.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    dim: usize,
+    start: i64,
+    step: i64,
+    gap: usize,
+    size: usize,
+    stride: usize,
+}
+
+impl Reading {
+    /// Reads the whole input dimension in order.
+    fn whole(size: usize, stride: usize) -> Reading {
+        Reading { dim: size, start: 0, step: 1, gap: 1, size, stride }
+    }
+
+    /// The input offset that output coordinate `o` reads.
+    fn offset(&self, o: usize) -> Option<usize> {
+        let at = self.start + self.step * o as i64;
+        let inside = at >= 0 && at as usize % self.gap == 0 && (at as usize / self.gap) < self.size;
+        inside.then(|| at as usize / self.gap * self.stride)
+    }
+}
+
+/// Runs `readings` (one per output dimension) on the oracle.
+fn read_reference(readings: &[Reading], x: &Array, y: &Shape, fill: f64) -> Vec<f64> {
+    let element = |at: Vec<usize>| {
+        let offset: Option<usize> = readings.iter().zip(&at).map(|(r, &o)| r.offset(o)).sum();
+        offset.map_or(fill, |o| x[o])
+    };
+    y.indices().map(element).collect()
+}
+
+/// Runs `readings` on a GPU.
+fn read_launch(readings: &[Reading], gpu: &Gpu, x: &Tensor, y: &Tensor, fill: f64) {
+    let readings = merge(readings);
+    assert!(readings.len() <= 6, "movement operations take at most 6 separate dimensions, got {}", y.shape());
+    let mut words = vec![y.count() as u32, bits(fill), 0, 0];
+    let field = |f: fn(&Reading) -> u32| (0..8).map(move |d| (d, f)).collect::<Vec<_>>();
+    for list in [
+        field(|r| r.dim as u32),
+        field(|r| r.start as i32 as u32),
+        field(|r| r.step as i32 as u32),
+        field(|r| r.gap as u32),
+        field(|r| r.size as u32),
+        field(|r| r.stride as u32),
+    ] {
+        words.extend(list.into_iter().map(|(d, f)| readings.get(d).map_or(0, f)));
+    }
+    let plain = readings.iter().all(|r| r.gap == 1 && r.start == 0 && r.step == 1 && r.dim <= r.size);
+    let kernel = Kernel::new(shader!("movement/read.wgsl")).with("RANK", readings.len()).with("MASKED", !plain);
+    let work = Work::bytes((x.count().min(y.count()) + y.count()) as u64 * 4);
+    gpu.dispatch(&kernel, &words, &[x.slice(), y.slice()], Groups::Linear(y.count().div_ceil(1024) as u64), work);
+}
+
+/// Merges neighbouring dimensions that are read whole and contiguously.
+fn merge(readings: &[Reading]) -> Vec<Reading> {
+    let mut merged: Vec<Reading> = Vec::new();
+    let plain = |r: &Reading| r.start == 0 && r.step == 1 && r.gap == 1 && r.dim == r.size;
+    for &r in readings.iter().filter(|r| r.dim != 1 || r.start != 0) {
+        match merged.last_mut() {
+            Some(outer) if plain(outer) && plain(&r) && outer.stride == r.stride * r.dim => {
+                *outer = Reading::whole(outer.dim * r.dim, r.stride);
+            }
+            _ => merged.push(r),
+        }
+    }
+    if merged.is_empty() {
+        merged.push(Reading::whole(1, 0));
+    }
+    merged
+}
+
+/// y[o] = x[o'] with o'_axes[d] = o_d
+struct Permute(Vec<usize>);
+
+impl Permute {
+    fn readings(&self, x: &Shape) -> Vec<Reading> {
+        let strides = x.strides();
+        self.0.iter().map(|&axis| Reading::whole(x[axis], strides[axis])).collect()
+    }
+}
+
+impl Op for Permute {
+    fn name(&self) -> &'static str {
+        "permute"
+    }
+
+    fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
+        let mut sorted = self.0.clone();
+        sorted.sort();
+        let complete = sorted.iter().copied().eq(0..x[0].rank());
+        let shape = || Shape(self.0.iter().map(|&a| x[0][a]).collect());
+        complete.then(shape).ok_or_else(|| format!("{:?} is no order of the axes", self.0))
+    }
+
+    fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
+        read_reference(&self.readings(&x[0].shape), &x[0], y, 0.0)
+    }
+
+    fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        read_launch(&self.readings(x[0].shape()), gpu, &x[0], y, 0.0);
+    }
+
+    fn vjp(&self, _: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        let mut inverse = vec![0; self.0.len()];
+        self.0.iter().enumerate().for_each(|(to, &from)| inverse[from] = to);
+        vec![Some(ct.permute(&inverse))]
+    }
+}
+
+/// y[o] = x[o with stretched coordinates 0]
+struct BroadcastTo(Shape);
+
+impl BroadcastTo {
+    fn readings(&self, x: &Shape) -> Vec<Reading> {
+        let strides = x.broadcast_strides(&self.0);
+        strides.iter().zip(self.0.iter()).map(|(&stride, &dim)| Reading::whole(dim, stride)).collect()
+    }
+}
+
+impl Op for BroadcastTo {
+    fn name(&self) -> &'static str {
+        "broadcast_to"
+    }
+
+    fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
+        let fits = x[0].broadcast(&self.0).as_ref() == Some(&self.0);
+        fits.then(|| self.0.clone()).ok_or_else(|| format!("does not stretch to {}", self.0))
+    }
+
+    fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
+        read_reference(&self.readings(&x[0].shape), &x[0], y, 0.0)
+    }
+
+    fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        read_launch(&self.readings(x[0].shape()), gpu, &x[0], y, 0.0);
+    }
+
+    fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        vec![Some(ct.sum_to(x[0].shape()))]
+    }
+}
+
+/// Along one axis: y[o] = x[start + step o] for o < len; `step` may be negative.
+#[derive(Clone, Copy)]
+struct Slice {
+    axis: usize,
+    start: usize,
+    step: i64,
+    len: usize,
+}
+
+impl Slice {
+    fn readings(&self, x: &Shape) -> Vec<Reading> {
+        let strides = x.strides();
+        let mut readings: Vec<Reading> = (0..x.rank()).map(|d| Reading::whole(x[d], strides[d])).collect();
+        let r = &mut readings[self.axis];
+        (r.dim, r.start, r.step) = (self.len, self.start as i64, self.step);
+        readings
+    }
+}
+
+impl Op for Slice {
+    fn name(&self) -> &'static str {
+        "slice"
+    }
+
+    fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
+        let dim = *x[0].get(self.axis).ok_or_else(|| format!("no axis {}", self.axis))?;
+        let last = self.start as i64 + self.step * (self.len as i64 - 1);
+        if self.len > 0 && (self.start >= dim || last < 0 || last >= dim as i64) {
+            return Err(format!("{}..={last} is outside axis {} of {dim}", self.start, self.axis));
+        }
+        let mut shape = x[0].clone();
+        shape.0[self.axis] = self.len;
+        Ok(shape)
+    }
+
+    fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
+        read_reference(&self.readings(&x[0].shape), &x[0], y, 0.0)
+    }
+
+    fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        read_launch(&self.readings(x[0].shape()), gpu, &x[0], y, 0.0);
+    }
+
+    fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        let dim = x[0].dim(self.axis);
+        // A backward step is a forward one over the flipped cotangent.
+        let (ct, start) = match self.step < 0 {
+            true => (ct.flip(self.axis), (self.start as i64 + self.step * (self.len as i64 - 1)) as usize),
+            false => (ct.clone(), self.start),
+        };
+        if self.len == 0 {
+            return vec![Some(Tensor::zeros(ct.device(), x[0].shape()))];
+        }
+        let gap = self.step.unsigned_abs() as usize;
+        let high = dim - 1 - (start + gap * (self.len - 1));
+        vec![Some(apply(Pad { axis: self.axis, low: start, high, gap, value: 0.0 }, &[&ct]))]
+    }
+}
+
+/// Along one axis: x's elements `gap` apart, `low` fill values before and `high` after.
+#[derive(Clone, Copy)]
+struct Pad {
+    axis: usize,
+    low: usize,
+    high: usize,
+    gap: usize,
+    value: f64,
+}
+
+impl Pad {
+    fn readings(&self, x: &Shape) -> Vec<Reading> {
+        let strides = x.strides();
+        let mut readings: Vec<Reading> = (0..x.rank()).map(|d| Reading::whole(x[d], strides[d])).collect();
+        let r = &mut readings[self.axis];
+        (r.dim, r.start, r.gap) = (self.padded(x[self.axis]), -(self.low as i64), self.gap);
+        readings
+    }
+
+    fn padded(&self, dim: usize) -> usize {
+        self.low + self.high + if dim == 0 { 0 } else { (dim - 1) * self.gap + 1 }
+    }
+}
+
+impl Op for Pad {
+    fn name(&self) -> &'static str {
+        "pad"
+    }
+
+    fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
+        let mut shape = x[0].clone();
+        let dim = shape.0.get_mut(self.axis).ok_or_else(|| format!("no axis {}", self.axis))?;
+        *dim = self.padded(*dim);
+        Ok(shape)
+    }
+
+    fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
+        read_reference(&self.readings(&x[0].shape), &x[0], y, self.value)
+    }
+
+    fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        read_launch(&self.readings(x[0].shape()), gpu, &x[0], y, self.value);
+    }
+
+    fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        let len = x[0].dim(self.axis);
+        vec![Some(apply(Slice { axis: self.axis, start: self.low, step: self.gap as i64, len }, &[ct]))]
+    }
+}
+
+/// Along one axis: the inputs one after another.
+struct Concat(usize);
+
+impl Op for Concat {
+    fn name(&self) -> &'static str {
+        "concat"
+    }
+
+    fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
+        let mut shape = x[0].clone();
+        if self.0 >= shape.rank() {
+            return Err(format!("no axis {}", self.0));
+        }
+        shape.0[self.0] = x.iter().map(|s| s.get(self.0).copied().unwrap_or(0)).sum();
+        let agrees = |s: &&Shape| s.rank() == shape.rank() && (0..s.rank()).all(|d| d == self.0 || s[d] == shape[d]);
+        if x.iter().all(agrees) { Ok(shape) } else { Err(format!("shapes differ off axis {}", self.0)) }
+    }
+
+    fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
+        let [outer, _, inner] = y.around(self.0);
+        let mut out = Vec::with_capacity(y.count());
+        for o in 0..outer {
+            for part in x {
+                let run = part.shape[self.0] * inner;
+                out.extend_from_slice(&part[o * run..(o + 1) * run]);
+            }
+        }
+        out
+    }
+
+    fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        let [outer, total, inner] = y.shape().around(self.0);
+        let kernel = Kernel::new(shader!("movement/place.wgsl"));
+        let mut start = 0;
+        for part in x {
+            let run = part.dim(self.0) * inner;
+            let words = [part.count() as u32, run as u32, (total * inner) as u32, (start * inner) as u32];
+            let work = elementwise_work(std::slice::from_ref(part), part, 0);
+            if outer * run > 0 {
+                let groups = Groups::Invocations(part.count() as u64);
+                gpu.dispatch(&kernel, &words, &[part.slice(), y.slice()], groups, work);
+            }
+            start += part.dim(self.0);
+        }
+    }
+
+    fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
+        let mut start = 0;
+        let part = |(part, &need): (&Tensor, &bool)| {
+            let len = part.dim(self.0);
+            let grad = need.then(|| ct.slice_axis(self.0, start, len));
+            start += len;
+            grad
+        };
+        x.iter().zip(need).map(part).collect()
+    }
+}
+
+impl Tensor {
+    /// The same elements, row-major, under another shape. Nothing is copied.
+    #[track_caller]
+    pub fn reshape(&self, shape: impl Into<Shape>) -> Tensor {
+        let op = Reshape(shape.into());
+        let shape = op.shape(&[self.shape()]).unwrap_or_else(|e| panic!("reshape of {}: {e}", self.shape()));
+        let view = Tensor::from_storage(self.device(), shape, self.storage().clone(), None);
+        with_history(view, op, vec![self.clone()])
+    }
+
+    /// The axes in another order: dimension `d` of the result is dimension `axes[d]` of `self`.
+    #[track_caller]
+    pub fn permute(&self, axes: &[usize]) -> Tensor {
+        apply(Permute(axes.to_vec()), &[self])
+    }
+
+    /// The last two axes exchanged.
+    #[track_caller]
+    pub fn transpose(&self) -> Tensor {
+        let rank = self.shape().rank();
+        assert!(rank >= 2, "transpose of a tensor of shape {}", self.shape());
+        let mut axes: Vec<usize> = (0..rank).collect();
+        axes.swap(rank - 1, rank - 2);
+        self.permute(&axes)
+    }
+
+    /// Stretches dimensions of 1 (and missing ones in front) to `shape`.
+    #[track_caller]
+    pub fn broadcast_to(&self, shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        if *self.shape() == shape { self.clone() } else { apply(BroadcastTo(shape), &[self]) }
+    }
+
+    /// Elements `start..start + len` along an axis.
+    #[track_caller]
+    pub fn slice_axis(&self, axis: usize, start: usize, len: usize) -> Tensor {
+        self.slice_step(axis, start, 1, len)
+    }
+
+    /// Elements `start, start + step, ...` (`len` of them) along an axis; `step` may be negative.
+    #[track_caller]
+    pub fn slice_step(&self, axis: usize, start: usize, step: i64, len: usize) -> Tensor {
+        assert!(step != 0, "a slice needs a step");
+        apply(Slice { axis, start, step, len }, &[self])
+    }
+
+    /// An axis in reverse order.
+    #[track_caller]
+    pub fn flip(&self, axis: usize) -> Tensor {
+        let len = self.dim(axis);
+        if len == 0 { self.clone() } else { self.slice_step(axis, len - 1, -1, len) }
+    }
+
+    /// `low` and `high` copies of `value` before and after the elements of an axis.
+    #[track_caller]
+    pub fn pad(&self, axis: usize, low: usize, high: usize, value: f64) -> Tensor {
+        apply(Pad { axis, low, high, gap: 1, value }, &[self])
+    }
+
+    /// Tensors one after another along an axis.
+    #[track_caller]
+    pub fn concat(parts: &[&Tensor], axis: usize) -> Tensor {
+        assert!(!parts.is_empty(), "concat of nothing");
+        apply(Concat(axis), parts)
+    }
+}
+
+/// Cases of every movement, with dimensions 0, 1, primes, and more than 65,535 workgroups' worth of elements.
+pub fn cases() -> Vec<Case> {
+    let unit = |s: &[usize]| [Input::unit(s)];
+    let case = |label: &str, s: &[usize], run: fn(&[Tensor]) -> Tensor| {
+        let order = if s.iter().product::<usize>() <= 64 { 2 } else { 0 };
+        Case::new(format!("{label} {s:?}"), unit(s), run).exact().order(order)
+    };
+    let mut cases = vec![
+        case("reshape", &[2, 3], |x| x[0].reshape([3, 2])),
+        case("permute 20 1", &[2, 3, 4], |x| x[0].permute(&[2, 0, 1])),
+        case("permute 20 1", &[17, 0, 5], |x| x[0].permute(&[2, 0, 1])),
+        case("permute 0213", &[3, 17, 5, 31], |x| x[0].permute(&[0, 2, 1, 3])),
+        case("transpose", &[127, 129], |x| x[0].transpose()),
+        case("broadcast", &[3, 1], |x| x[0].broadcast_to([2, 3, 4])),
+        case("broadcast", &[1], |x| x[0].broadcast_to([65_536 * 3])),
+        case("slice", &[5, 4], |x| x[0].slice_axis(0, 1, 3)),
+        case("slice nothing", &[5, 4], |x| x[0].slice_axis(1, 2, 0)),
+        case("slice step", &[2, 7, 3], |x| x[0].slice_step(1, 1, 2, 3)),
+        case("slice back", &[2, 7], |x| x[0].slice_step(1, 6, -3, 3)),
+        case("flip", &[3, 5], |x| x[0].flip(1)),
+        case("pad", &[3, 2], |x| x[0].pad(0, 1, 2, 0.5)),
+        case("pad", &[61, 1, 7], |x| x[0].pad(2, 0, 1, 0.0)),
+        Case::new("concat", [Input::unit([2, 3]), Input::unit([2, 1]), Input::unit([2, 0])], |x| {
+            Tensor::concat(&[&x[0], &x[1], &x[2]], 1)
+        })
+        .exact(),
+    ];
+    cases.push(
+        Case::new("concat 0", [Input::unit([33, 5]), Input::unit([67, 5])], |x| Tensor::concat(&[&x[0], &x[1]], 0))
+            .exact()
+            .order(0),
+    );
+    cases
+}

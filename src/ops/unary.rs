@@ -1,0 +1,346 @@
+//! Elementwise functions of one tensor. Each is a row of [`FUNCTIONS`] and a case in two switches of
+//! `elementwise/unary_functions.wgsl`.
+
+use super::{Case, Input, Op, apply, bits, elementwise_work};
+use crate::gpu::{Gpu, Groups, Kernel};
+use crate::shader;
+use crate::tensor::{Array, Shape, Tensor};
+
+/// An elementwise function y = f(x; a, b) with scalar attributes a, b.
+pub struct Function {
+    name: &'static str,
+    /// The case label in the shader.
+    code: u32,
+    f: fn(f64, f64, f64) -> f64,
+    /// The first derivative.
+    df: fn(f64, f64, f64) -> f64,
+    /// The second derivative from public ops; `None` where it is zero almost everywhere.
+    d2f: Option<fn(&Tensor, f64, f64) -> Tensor>,
+}
+
+const fn row(
+    name: &'static str,
+    code: u32,
+    f: fn(f64, f64, f64) -> f64,
+    df: fn(f64, f64, f64) -> f64,
+    d2f: Option<fn(&Tensor, f64, f64) -> Tensor>,
+) -> Function {
+    Function { name, code, f, df, d2f }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    if x >= 0.0 { 1.0 / (1.0 + (-x).exp()) } else { x.exp() / (1.0 + x.exp()) }
+}
+
+/// The constants of GELU's tanh form, sqrt(2/pi) and 0.044715.
+const GELU: (f64, f64) = (0.797_884_560_802_865_4, 0.044_715);
+
+fn gelu_inner(x: f64) -> (f64, f64) {
+    let (c, k) = GELU;
+    ((c * (x + k * x * x * x)).tanh(), c * (1.0 + 3.0 * k * x * x))
+}
+
+/// Every elementwise function of one tensor.
+pub static FUNCTIONS: [Function; 20] = [
+    row("affine", 0, |x, a, b| a * x + b, |_, a, _| a, None),
+    row("square", 1, |x, _, _| x * x, |x, _, _| 2.0 * x, Some(|x, _, _| Tensor::full(x.device(), x.shape(), 2.0))),
+    row(
+        "sqrt",
+        2,
+        |x, _, _| x.sqrt(),
+        |x, _, _| 0.5 / x.sqrt(),
+        Some(|x, _, _| (x * &x.sqrt()).recip().mul_scalar(-0.25)),
+    ),
+    row(
+        "recip",
+        3,
+        |x, _, _| 1.0 / x,
+        |x, _, _| -1.0 / (x * x),
+        Some(|x, _, _| (&x.square() * x).recip().mul_scalar(2.0)),
+    ),
+    row("exp", 4, |x, _, _| x.exp(), |x, _, _| x.exp(), Some(|x, _, _| x.exp())),
+    row("log", 5, |x, _, _| x.ln(), |x, _, _| 1.0 / x, Some(|x, _, _| -x.square().recip())),
+    row("abs", 6, |x, _, _| x.abs(), |x, _, _| sign(x), None),
+    row("sin", 7, |x, _, _| x.sin(), |x, _, _| x.cos(), Some(|x, _, _| -x.sin())),
+    row("cos", 8, |x, _, _| x.cos(), |x, _, _| -x.sin(), Some(|x, _, _| -x.cos())),
+    row(
+        "tanh",
+        9,
+        |x, _, _| x.tanh(),
+        |x, _, _| 1.0 - x.tanh() * x.tanh(),
+        Some(|x, _, _| {
+            let t = x.tanh();
+            &t * &(t.square().add_scalar(-1.0)).mul_scalar(2.0)
+        }),
+    ),
+    row(
+        "sigmoid",
+        10,
+        |x, _, _| sigmoid(x),
+        |x, _, _| sigmoid(x) * sigmoid(-x),
+        Some(|x, _, _| {
+            let (p, q) = (x.sigmoid(), (-x).sigmoid());
+            &(&p * &q) * &(&q - &p)
+        }),
+    ),
+    row(
+        "softplus",
+        11,
+        |x, _, _| x.max(0.0) + (-x.abs()).exp().ln_1p(),
+        |x, _, _| sigmoid(x),
+        Some(|x, _, _| &x.sigmoid() * &(-x).sigmoid()),
+    ),
+    row(
+        "silu",
+        12,
+        |x, _, _| x * sigmoid(x),
+        |x, _, _| sigmoid(x) * (1.0 + x * sigmoid(-x)),
+        Some(|x, _, _| {
+            let (p, q) = (x.sigmoid(), (-x).sigmoid());
+            &(&p * &q) * &(x * &(&q - &p)).add_scalar(2.0)
+        }),
+    ),
+    row("relu", 13, |x, _, _| x.max(0.0), |x, _, _| f64::from(x > 0.0), None),
+    row("leaky_relu", 14, |x, a, _| if x > 0.0 { x } else { a * x }, |x, a, _| if x > 0.0 { 1.0 } else { a }, None),
+    row(
+        "elu",
+        15,
+        |x, a, _| if x > 0.0 { x } else { a * x.exp_m1() },
+        |x, a, _| if x > 0.0 { 1.0 } else { a * x.exp() },
+        Some(|x, a, _| &x.clamp(-1e30, 0.0).exp().mul_scalar(a) * &x.less_equal(&Tensor::scalar(x.device(), 0.0))),
+    ),
+    row(
+        "gelu",
+        16,
+        |x, _, _| 0.5 * x * (1.0 + gelu_inner(x).0),
+        |x, _, _| {
+            let (t, du) = gelu_inner(x);
+            0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du
+        },
+        Some(|x, _, _| {
+            // y'' = (1 - t^2) (u' - x t u'^2 + x u''/2), with u = c (x + k x^3) and t = tanh u.
+            let (c, k) = GELU;
+            let t = (&x.square().mul_scalar(c * k).add_scalar(c) * x).tanh();
+            let du = x.square().mul_scalar(3.0 * c * k).add_scalar(c);
+            let bracket = &(&du - &(&(x * &t) * &du.square())) + &x.square().mul_scalar(3.0 * c * k);
+            &t.square().mul_scalar(-1.0).add_scalar(1.0) * &bracket
+        }),
+    ),
+    row("clamp", 17, |x, a, b| x.max(a).min(b), |x, a, b| f64::from(x >= a && x <= b), None),
+    row("sign", 18, |x, _, _| sign(x), |_, _, _| 0.0, None),
+    row(
+        "pow",
+        19,
+        |x, a, _| x.powf(a),
+        |x, a, _| a * x.powf(a - 1.0),
+        Some(|x, a, _| x.pow(a - 2.0).mul_scalar(a * (a - 1.0))),
+    ),
+];
+
+fn sign(x: f64) -> f64 {
+    if x == 0.0 { 0.0 } else { x.signum() }
+}
+
+fn function(name: &str) -> &'static Function {
+    FUNCTIONS.iter().find(|f| f.name == name).unwrap_or_else(|| panic!("no elementwise function {name}"))
+}
+
+/// y = f(x)
+#[derive(Clone, Copy)]
+struct Unary {
+    function: &'static Function,
+    a: f64,
+    b: f64,
+}
+
+impl Op for Unary {
+    fn name(&self) -> &'static str {
+        self.function.name
+    }
+
+    fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
+        Ok(x[0].clone())
+    }
+
+    fn reference(&self, x: &[Array], _: &Shape) -> Vec<f64> {
+        x[0].iter().map(|&v| (self.function.f)(v, self.a, self.b)).collect()
+    }
+
+    fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        let quads = y.count().div_ceil(4);
+        let kernel = Kernel::new(shader!("elementwise/unary.wgsl")).with("OP", self.function.code);
+        let words = [quads as u32, bits(self.a), bits(self.b)];
+        let groups = Groups::Linear(quads.div_ceil(1024) as u64);
+        gpu.dispatch(&kernel, &words, &[x[0].slice(), y.slice()], groups, elementwise_work(x, y, 1));
+    }
+
+    fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        vec![match self.function.name {
+            "affine" => Some(ct.affine(self.a, 0.0)),
+            "sign" => None,
+            _ => Some(apply(UnaryGrad(*self), &[&x[0], ct])),
+        }]
+    }
+}
+
+/// dx = ct f'(x)
+#[derive(Clone, Copy)]
+struct UnaryGrad(Unary);
+
+impl Op for UnaryGrad {
+    fn name(&self) -> &'static str {
+        "unary_grad"
+    }
+
+    fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
+        if x[0] == x[1] { Ok(x[0].clone()) } else { Err("x and its cotangent differ in shape".into()) }
+    }
+
+    fn reference(&self, x: &[Array], _: &Shape) -> Vec<f64> {
+        x[0].iter().zip(x[1].iter()).map(|(&v, &ct)| ct * (self.0.function.df)(v, self.0.a, self.0.b)).collect()
+    }
+
+    fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        let quads = y.count().div_ceil(4);
+        let kernel = Kernel::new(shader!("elementwise/unary_grad.wgsl")).with("OP", self.0.function.code);
+        let words = [quads as u32, bits(self.0.a), bits(self.0.b)];
+        let slices = [x[0].slice(), x[1].slice(), y.slice()];
+        gpu.dispatch(&kernel, &words, &slices, Groups::Linear(quads.div_ceil(1024) as u64), elementwise_work(x, y, 2));
+    }
+
+    fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
+        let second = self.0.function.d2f.filter(|_| need[0]);
+        vec![
+            second.map(|d2f| &(ct * &x[1]) * &d2f(&x[0], self.0.a, self.0.b)),
+            need[1].then(|| apply(*self, &[&x[0], ct])),
+        ]
+    }
+}
+
+impl Tensor {
+    fn unary(&self, name: &str, a: f64, b: f64) -> Tensor {
+        apply(Unary { function: function(name), a, b }, &[self])
+    }
+
+    /// `a x + b`
+    pub fn affine(&self, a: f64, b: f64) -> Tensor {
+        self.unary("affine", a, b)
+    }
+
+    /// `x + b`
+    pub fn add_scalar(&self, b: f64) -> Tensor {
+        self.affine(1.0, b)
+    }
+
+    /// `a x`
+    pub fn mul_scalar(&self, a: f64) -> Tensor {
+        self.affine(a, 0.0)
+    }
+
+    /// `max(0, x)` for `a = 0`; `x` where positive, else `a x`.
+    pub fn leaky_relu(&self, a: f64) -> Tensor {
+        self.unary("leaky_relu", a, 0.0)
+    }
+
+    /// `x` where positive, else `a (exp(x) - 1)`.
+    pub fn elu(&self, a: f64) -> Tensor {
+        self.unary("elu", a, 0.0)
+    }
+
+    /// `min(max(x, lo), hi)`; the gradient passes where `lo <= x <= hi`.
+    pub fn clamp(&self, lo: f64, hi: f64) -> Tensor {
+        self.unary("clamp", lo, hi)
+    }
+
+    /// `x^a` for positive x.
+    pub fn pow(&self, a: f64) -> Tensor {
+        self.unary("pow", a, 0.0)
+    }
+}
+
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident)*) => {
+        impl Tensor {
+            $($(#[$doc])* pub fn $name(&self) -> Tensor { self.unary(stringify!($name), 0.0, 0.0) })*
+        }
+    };
+}
+
+functions! {
+    /// `x^2`
+    square
+    /// The square root.
+    sqrt
+    /// `1 / x`
+    recip
+    /// `e^x`
+    exp
+    /// The natural logarithm.
+    log
+    /// `|x|`; the gradient at 0 is 0.
+    abs
+    /// The sine.
+    sin
+    /// The cosine.
+    cos
+    /// The hyperbolic tangent.
+    tanh
+    /// `1 / (1 + e^-x)`
+    sigmoid
+    /// `log(1 + e^x)`
+    softplus
+    /// `x sigmoid(x)`, also called swish.
+    silu
+    /// `max(x, 0)`; the gradient at 0 is 0.
+    relu
+    /// `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`: the tanh form of the Gaussian error linear unit.
+    gelu
+    /// -1, 0 or 1.
+    sign
+}
+
+impl std::ops::Neg for &Tensor {
+    type Output = Tensor;
+    fn neg(self) -> Tensor {
+        self.affine(-1.0, 0.0)
+    }
+}
+
+impl std::ops::Neg for Tensor {
+    type Output = Tensor;
+    fn neg(self) -> Tensor {
+        -&self
+    }
+}
+
+/// Cases of every function, on a range clear of its kinks and poles.
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for f in &FUNCTIONS {
+        let (a, b) = match f.name {
+            "affine" => (1.7, -0.3),
+            "leaky_relu" => (0.2, 0.0),
+            "elu" => (1.3, 0.0),
+            "clamp" => (-1.0, 1.5),
+            "pow" => (2.5, 0.0),
+            _ => (0.0, 0.0),
+        };
+        let input = |n: usize| match f.name {
+            "sqrt" | "log" | "pow" => Input::uniform([n], 0.3, 3.0),
+            "clamp" => Input::apart([n], 1.6, 3.0),
+            "exp" => Input::unit([n]),
+            _ => Input::apart([n], 0.2, 3.0),
+        };
+        for n in [5, 0, 1, 1023, 4097] {
+            let run = move |x: &[Tensor]| x[0].unary(f.name, a, b);
+            let case = Case::new(format!("{} {n}", f.name), [input(n)], run).ulps(16.0, 1.0);
+            cases.push(case.order(if n == 5 { 2 } else { 0 }));
+        }
+    }
+    // Saturation: no NaN, no overflow far from zero.
+    for name in ["tanh", "sigmoid", "softplus", "silu", "gelu"] {
+        let run = move |x: &[Tensor]| x[0].unary(name, 0.0, 0.0);
+        cases.push(Case::new(format!("{name} saturated"), [Input::apart([64], 50.0, 500.0)], run).order(0));
+    }
+    cases
+}

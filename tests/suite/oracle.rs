@@ -1,0 +1,99 @@
+//! Every kernel against the f64 oracle, in checked and unchecked shaders, and second derivatives on the GPU.
+
+use crate::support;
+use ebm::autodiff::grad_graph;
+use ebm::ops::case::Bound;
+use ebm::ops::{Case, list};
+use ebm::tensor::{Device, Key, Tensor};
+
+const EPS: f64 = 1.0 / (1u64 << 23) as f64;
+
+#[test]
+fn every_kernel_agrees_with_the_oracle() {
+    let Some(fast) = support::gpu("every_kernel_agrees_with_the_oracle", false) else { return };
+    let Some(checked) = support::gpu("every_kernel_agrees_with_the_oracle", true) else { return };
+    let mut failures = Vec::new();
+    for entry in list() {
+        for case in (entry.cases)() {
+            let values = case.draw(&Key::new(5).named(&case.label));
+            let oracle = run(&case, &Device::Oracle, &values);
+            let gpu = run(&case, &fast, &values);
+            if gpu.iter().map(|v| v.to_bits()).ne(run(&case, &checked, &values).iter().map(|v| v.to_bits())) {
+                failures.push(format!("{} {}: checked and unchecked shaders differ", entry.name, case.label));
+            }
+            if let Err(why) = compare(&case, &values, &oracle, &gpu) {
+                failures.push(format!("{} {}: {why}", entry.name, case.label));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn run(case: &Case, device: &Device, values: &[Vec<f64>]) -> Vec<f64> {
+    (case.run)(&case.tensors(device, values)).to_f64().unwrap()
+}
+
+fn compare(case: &Case, values: &[Vec<f64>], oracle: &[f64], gpu: &[f64]) -> Result<(), String> {
+    if oracle.len() != gpu.len() {
+        return Err(format!("{} elements instead of {}", gpu.len(), oracle.len()));
+    }
+    // For a sum: the same function of the absolute values bounds what rounding can do.
+    let scale: Vec<f64> = match case.bound {
+        Bound::Sum { .. } => {
+            let positive: Vec<Vec<f64>> = values.iter().map(|v| v.iter().map(|x| x.abs()).collect()).collect();
+            run(case, &Device::Oracle, &positive)
+        }
+        _ => Vec::new(),
+    };
+    for (i, (&want, &got)) in oracle.iter().zip(gpu).enumerate() {
+        let bound = match case.bound {
+            Bound::Exact => 0.0,
+            Bound::Ulps { ulps, scale } => ulps * EPS * (want.abs() + scale),
+            Bound::Sum { terms } => 8.0 * EPS * (terms as f64).sqrt() * scale[i].abs().max(f64::MIN_POSITIVE),
+        };
+        // An exact result may still have to be rounded to f32 once.
+        let exact = want as f32 as f64 == got;
+        if !(exact || (want - got).abs() <= bound) {
+            return Err(format!("element {i} is {got}, the oracle says {want} (bound {bound:e})"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn second_derivatives_on_the_gpu_agree_with_the_oracle() {
+    let Some(gpu) = support::gpu("second_derivatives_on_the_gpu_agree_with_the_oracle", false) else { return };
+    let mut failures = Vec::new();
+    for entry in list() {
+        for case in (entry.cases)().iter().filter(|c| c.order >= 2) {
+            let values = case.draw(&Key::new(6).named(&case.label));
+            let want = second_order(case, &Device::Oracle, &values);
+            let got = second_order(case, &gpu, &values);
+            let norm = |v: &[f64]| v.iter().map(|x| x * x).sum::<f64>().sqrt();
+            let difference: Vec<f64> = want.iter().zip(&got).map(|(a, b)| a - b).collect();
+            if !(norm(&difference) <= 1e-3 * norm(&want).max(1e-3)) {
+                failures.push(format!("{} {}: {} of {}", entry.name, case.label, norm(&difference), norm(&want)));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The gradient of |d sum(w f) / dx|^2 with respect to the inputs, all in one list.
+fn second_order(case: &Case, device: &Device, values: &[Vec<f64>]) -> Vec<f64> {
+    let all = case.tensors(device, values);
+    let all: Vec<Tensor> =
+        all.iter().zip(&case.inputs).map(|(x, i)| if i.differentiable() { x.tracked() } else { x.clone() }).collect();
+    let free: Vec<&Tensor> = all.iter().filter(|x| x.is_tracked()).collect();
+    let y = (case.run)(&all);
+    let key = Key::new(8);
+    let weights = Tensor::from_f64(device, y.shape(), (0..y.count() as u64).map(|i| key.uniform(i)).collect());
+    let first = grad_graph(&(&y * &weights).sum(), &free);
+    let square = first.iter().map(|g| g.square().sum()).reduce(|a, b| &a + &b).unwrap();
+    let second = if square.is_tracked() {
+        grad_graph(&square, &free)
+    } else {
+        free.iter().map(|x| Tensor::zeros(device, x.shape())).collect()
+    };
+    first.iter().chain(&second).flat_map(|g| g.to_f64().unwrap()).collect()
+}
