@@ -1,9 +1,13 @@
 //! Energy-based models on hand-written WGSL compute shaders.
 
 pub mod autodiff;
+pub mod data;
 pub mod error;
 pub mod gpu;
+pub mod io;
+pub mod metrics;
 pub mod ops;
+pub mod plot;
 pub mod tensor;
 
 pub use error::{Error, Result};
