@@ -203,6 +203,8 @@ mod tests {
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
         // rotate_right(0xe3069283, 15) = 0x2507c60d; plus 0xa282ead8 = 0xc78ab0e5.
         assert_eq!(masked_crc(b"123456789"), 0xc78a_b0e5);
+        // TensorFlow's own files start with the length 24 and the bytes a3 7f 4b 22.
+        assert_eq!(masked_crc(&24u64.to_le_bytes()), 0x224b_7fa3);
     }
 
     /// The event wall_time 1.5, step 300, value "loss" = 2.0, put together by hand from the protocol buffer wire format.
@@ -218,19 +220,10 @@ mod tests {
         ]
         .concat();
         assert_eq!(event(1.5, 300, 5, &scalar("loss", 2.0)), payload);
-        let framed = record(&payload);
-        assert_eq!(framed.len(), 8 + 4 + 27 + 4);
-        assert_eq!(framed[..8], [27, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(framed[8..12], bitwise_masked_crc(&framed[..8]).to_le_bytes());
-        assert_eq!(framed[12..39], payload);
-        assert_eq!(framed[39..], bitwise_masked_crc(&payload).to_le_bytes());
-    }
-
-    /// The definition: polynomial division bit by bit, no table.
-    fn bitwise_masked_crc(bytes: &[u8]) -> u32 {
-        let bits = bytes.iter().flat_map(|byte| (0..8).map(move |i| (*byte as u32 >> i) & 1));
-        let crc = !bits.fold(!0u32, |crc, bit| (crc >> 1) ^ (((crc ^ bit) & 1) * 0x82f6_3b78));
-        ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8)
+        // The frame; its two checksums come from a program that divides the polynomials bit by bit.
+        let (length, length_crc, payload_crc) =
+            ([27, 0, 0, 0, 0, 0, 0, 0], [0x1a, 0x0d, 0x9e, 0x13], [0x5f, 0x3c, 0x80, 0x0b]);
+        assert_eq!(record(&payload), [&length[..], &length_crc, &payload, &payload_crc].concat());
     }
 
     /// Every field of a message as (number, bytes); numbers come as eight bytes.

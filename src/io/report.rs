@@ -92,7 +92,7 @@ th, td { padding: 0.3rem 1rem 0.3rem 0; border-bottom: 1px solid var(--line); te
 th, td:nth-child(n + 3) { color: var(--faint); }
 figure { display: inline-block; max-width: 100%; margin: 0 1rem 1rem 0; vertical-align: top; }
 figure img, figure svg { display: block; max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: 4px; }
-figcaption { margin-top: 0.25rem; color: var(--faint); font-size: 0.9rem; }
+figcaption { contain: inline-size; margin-top: 0.25rem; color: var(--faint); font-size: 0.9rem; }
 details { margin: 1rem 0; }
 summary { cursor: pointer; }
 pre { overflow-x: auto; padding: 0.75rem; border-radius: 4px; background: var(--box); font-size: 0.85rem; }
