@@ -107,7 +107,11 @@ impl Augment {
     #[track_caller]
     pub fn image(&self, x: &mut [f32], shape: [usize; 3], key: &Key) {
         let c = shape[2];
-        assert!(x.len() == shape.iter().product() && (c == 1 || c == 3), "augment: {} values, {shape:?}", x.len());
+        assert!(
+            x.len() == shape.iter().product::<usize>() && (c == 1 || c == 3),
+            "augment: {} values, {shape:?}",
+            x.len()
+        );
         let d = &mut Draws::new(key.clone());
         if let Some(area) = self.crop_area {
             let crop = random_crop(shape, area, d);

@@ -40,21 +40,21 @@ pub fn sliced_wasserstein(a: &[f32], b: &[f32], dim: usize, projections: usize, 
     let mut means = vec![[0.0; 2]; projections];
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = projections.div_ceil(threads);
-    let work = |first: usize, part: &mut [[f64; 2]]| {
+    let directions: Vec<Vec<f32>> = (0..projections as u64).map(|i| direction(dim, &key.index(i))).collect();
+    let work = |directions: &[Vec<f32>], part: &mut [[f64; 2]]| {
         let (mut pa, mut pb) = (Vec::new(), Vec::new());
-        for (i, out) in part.iter_mut().enumerate() {
-            let direction = direction(dim, &key.index((first + i) as u64));
-            project(a, &direction, &mut pa);
-            project(b, &direction, &mut pb);
+        for (direction, out) in directions.iter().zip(part) {
+            project(a, direction, &mut pa);
+            project(b, direction, &mut pb);
             *out = pair_means(&pa, &pb);
         }
     };
     if threads == 1 {
-        work(0, &mut means);
+        work(&directions, &mut means);
     } else {
         std::thread::scope(|scope| {
-            for (t, part) in means.chunks_mut(share).enumerate() {
-                scope.spawn(move || work(t * share, part));
+            for (directions, part) in directions.chunks(share).zip(means.chunks_mut(share)) {
+                scope.spawn(move || work(directions, part));
             }
         });
     }
