@@ -1,10 +1,13 @@
 //! Energy-based models on hand-written WGSL compute shaders.
 
 pub mod autodiff;
+pub mod bench;
+pub mod cli;
 pub mod data;
 pub mod error;
 pub mod gpu;
 pub mod io;
+pub mod kernels;
 pub mod metrics;
 pub mod ops;
 pub mod plot;

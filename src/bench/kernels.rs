@@ -1,0 +1,80 @@
+//! The kernels that are timed, at sizes that fill a GPU.
+
+use super::spot::draw;
+use super::{Bench, Spot};
+use crate::gpu::Work;
+use crate::ops::{Case, Input};
+use crate::tensor::{Key, Tensor};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Inputs rotate through this much memory: more than the last-level cache of common processors and GPUs.
+const ROTATE_BYTES: usize = 256 << 20;
+const MI: usize = 1 << 20;
+
+/// One line for each kernel: name, case, what is checked, elements of the result, floating-point operations.
+pub fn kernels() -> Vec<Bench> {
+    let mut list = elementwise();
+    list.extend(reductions());
+    list
+}
+
+fn elementwise() -> Vec<Bench> {
+    let big = || Input::unit([16 * MI]);
+    let add = Case::new("add", [big(), big()], |x| &x[0] + &x[1]);
+    let bias = Case::new("bias", [Input::unit([64 * 1024, 256]), Input::unit([256])], |x| &x[0] + &x[1]);
+    let silu = Case::new("silu", [Input::uniform([16 * MI], -8.0, 8.0)], |x| x[0].silu());
+    let transpose = Case::new("transpose", [Input::unit([4096, 4096])], |x| x[0].transpose()).exact();
+    let columns = Spot::Ends { axis: 1, inputs: vec![Some(0)], width: 3 };
+    let key = Key::new(1);
+    let normal = Case::new("normal", [Input::unit([1])], move |x| Tensor::normal(x[0].device(), [16 * MI], &key));
+    vec![
+        bench("add_16Mi", add, Spot::elements(2), 16 * MI, 16 * MI),
+        bench("bias_add_64Kix256", bias, Spot::rows(16), 16 * MI, 16 * MI),
+        bench("silu_16Mi", silu, Spot::elements(1), 16 * MI, 0),
+        bench("transpose_4096", transpose, columns, 16 * MI, 0),
+        bench("normal_16Mi", normal.ulps(64.0, 1.0), Spot::Whole, 16 * MI, 0),
+    ]
+}
+
+fn reductions() -> Vec<Bench> {
+    let sum = Case::new("sum", [Input::unit([16 * MI])], |x| x[0].sum()).sum(16 * MI);
+    let rows = Case::new("rows", [Input::unit([4096, 4096])], |x| x[0].sum_axes(&[1])).sum(4096);
+    let columns = Case::new("columns", [Input::unit([64 * 1024, 256])], |x| x[0].sum_axes(&[0])).sum(64 * 1024);
+    vec![
+        bench("sum_16Mi", sum, Spot::Whole, 1, 16 * MI),
+        bench("sum_rows_4096", rows, Spot::rows(16), 4096, 16 * MI),
+        bench("sum_columns_64Kix256", columns, Spot::Ends { axis: 0, inputs: vec![Some(1)], width: 16 }, 256, 16 * MI),
+    ]
+}
+
+/// A benchmark of a case: each element of the inputs and of the result is moved once.
+fn bench(name: &'static str, case: Case, spot: Spot, result: usize, flops: usize) -> Bench {
+    let input_bytes = case.inputs.iter().map(|i| i.shape.count() * 4).sum::<usize>();
+    let sets = (ROTATE_BYTES / input_bytes.max(1)).clamp(1, 8);
+    let case = Rc::new(case);
+    let (checked, timed) = (case.clone(), case);
+    Bench {
+        name,
+        work: Work { bytes: (input_bytes + result * 4) as u64, flops: flops as u64 },
+        check: Box::new(move |device| {
+            let x = draw(&checked, device, &Key::new(2));
+            let y = (checked.run)(&x);
+            spot.check(name, &checked, &x, &y)
+        }),
+        setup: Box::new(move |device| {
+            let key = Key::new(3);
+            let mut inputs: VecDeque<_> = (0..sets).map(|i| draw(&timed, device, &key.index(i as u64))).collect();
+            let case = timed.clone();
+            // Results are kept as long as the inputs, so that they rotate too.
+            let mut results: VecDeque<Tensor> = VecDeque::new();
+            Box::new(move || {
+                inputs.rotate_left(1);
+                results.push_back((case.run)(&inputs[0]));
+                if results.len() > sets {
+                    results.pop_front();
+                }
+            })
+        }),
+    }
+}
