@@ -18,6 +18,7 @@
 
 pub mod binary;
 pub mod case;
+pub mod matmul;
 pub mod movement;
 pub mod random;
 pub mod reduce;
@@ -65,6 +66,7 @@ pub fn list() -> Vec<Entry> {
         entry("movement", movement::cases),
         entry("reduce", reduce::cases),
         entry("random", random::cases),
+        entry("matmul", matmul::cases),
     ]
 }
 
