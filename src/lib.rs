@@ -6,6 +6,7 @@ pub mod error;
 pub mod gpu;
 pub mod io;
 pub mod metrics;
+pub mod nn;
 pub mod ops;
 pub mod plot;
 pub mod tensor;
