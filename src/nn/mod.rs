@@ -1,10 +1,12 @@
 //! Layers: plain structs that declare parameters in a [`Scope`] and apply public ops to tensors.
 
+mod conv;
 mod embedding;
 mod linear;
 mod params;
 mod regularise;
 
+pub use conv::Conv2d;
 pub use embedding::{Embedding, sinusoidal};
 pub use linear::Linear;
 pub use params::{Init, Param, Params, Scope};

@@ -1,7 +1,7 @@
 //! Langevin dynamics, unadjusted and Metropolis-adjusted.
 
 use crate::energy::Energy;
-use crate::ops::langevin::{Coefficient, LangevinStep};
+use crate::ops::langevin::LangevinStep;
 use crate::tensor::{Key, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -40,11 +40,10 @@ impl Langevin {
 
     /// One step from `x [N, ...]` along `gradient = dE/dx`. Differentiable in both.
     pub fn step(&self, x: &Tensor, gradient: &Tensor, key: &Key) -> Tensor {
-        let step = LangevinStep {
-            step: Coefficient::Scalar(self.step_size),
-            noise: Coefficient::Scalar(self.noise()),
-            tether: None,
-            clip: self.clip,
+        let step = LangevinStep::new(self.step_size, self.noise());
+        let step = match self.clip {
+            Some((lo, hi)) => step.clip(lo, hi),
+            None => step,
         };
         step.apply(x, gradient, key)
     }
