@@ -18,9 +18,11 @@
 
 pub mod binary;
 pub mod case;
+pub mod langevin;
 pub mod movement;
 pub mod random;
 pub mod reduce;
+pub mod schedule;
 pub mod unary;
 
 pub use case::{Case, Input};
@@ -65,6 +67,8 @@ pub fn list() -> Vec<Entry> {
         entry("movement", movement::cases),
         entry("reduce", reduce::cases),
         entry("random", random::cases),
+        entry("langevin", langevin::cases),
+        entry("schedule", schedule::cases),
     ]
 }
 
