@@ -34,6 +34,7 @@ pub const INCLUDES: &[Source] = &[
     shader!("elementwise/binary_functions.wgsl"),
     shader!("elementwise/unary_functions.wgsl"),
     shader!("reduce/functions.wgsl"),
+    shader!("schedule/sample.wgsl"),
 ];
 
 /// One specialisation of a shader file: what is compiled into a pipeline.

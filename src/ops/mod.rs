@@ -19,9 +19,11 @@
 pub mod binary;
 pub mod case;
 pub mod matmul;
+pub mod langevin;
 pub mod movement;
 pub mod random;
 pub mod reduce;
+pub mod schedule;
 pub mod unary;
 
 pub use case::{Case, Input};
@@ -67,6 +69,8 @@ pub fn list() -> Vec<Entry> {
         entry("reduce", reduce::cases),
         entry("random", random::cases),
         entry("matmul", matmul::cases),
+        entry("langevin", langevin::cases),
+        entry("schedule", schedule::cases),
     ]
 }
 
