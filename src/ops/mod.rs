@@ -18,9 +18,14 @@
 
 pub mod binary;
 pub mod case;
+pub mod index;
 pub mod movement;
+pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod scan;
+pub mod softmax;
+pub mod sort;
 pub mod unary;
 
 pub use case::{Case, Input};
@@ -65,6 +70,11 @@ pub fn list() -> Vec<Entry> {
         entry("movement", movement::cases),
         entry("reduce", reduce::cases),
         entry("random", random::cases),
+        entry("index", index::cases),
+        entry("pool", pool::cases),
+        entry("scan", scan::cases),
+        entry("softmax", softmax::cases),
+        entry("sort", sort::cases),
     ]
 }
 
