@@ -212,7 +212,10 @@ mod tests {
     #[test]
     fn parameters_are_views_of_one_buffer_and_follow_its_replacement() {
         let params = Params::new(&Device::oracle(), Key::new(1));
-        let (a, b) = (params.root().param("a", [3], Init::Constant(2.0)), params.root().scope("s").param("b", [2, 2], Init::Normal(1.0)));
+        let (a, b) = (
+            params.root().param("a", [3], Init::Constant(2.0)),
+            params.root().scope("s").param("b", [2, 2], Init::Normal(1.0)),
+        );
         assert_eq!(params.names().iter().map(|n| n.0.as_str()).collect::<Vec<_>>(), ["a", "s.b"]);
         assert_eq!((params.offsets(), params.count(), params.flat().get().count()), (vec![0, 64], 7, 128));
         let g = grad(&(a.get().sum() + b.get().square().sum()), &[&a.get(), &b.get()]);

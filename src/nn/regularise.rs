@@ -97,6 +97,9 @@ mod tests {
         let x = Tensor::full(&Device::oracle(), [10_000], 1.0);
         let y = dropout(&x, 0.3, &Key::new(1)).to_f64().unwrap();
         let kept = y.iter().filter(|v| **v != 0.0).count() as f64 / 1e4;
-        assert!((kept - 0.7).abs() < 5.0 * (0.21f64 / 1e4).sqrt() && y.iter().all(|v| *v == 0.0 || (*v - 1.0 / 0.7).abs() < 1e-12));
+        assert!(
+            (kept - 0.7).abs() < 5.0 * (0.21f64 / 1e4).sqrt()
+                && y.iter().all(|v| *v == 0.0 || (*v - 1.0 / 0.7).abs() < 1e-12)
+        );
     }
 }
