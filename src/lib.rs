@@ -9,6 +9,7 @@ pub mod gpu;
 pub mod io;
 pub mod kernels;
 pub mod metrics;
+pub mod nn;
 pub mod ops;
 pub mod plot;
 pub mod tensor;

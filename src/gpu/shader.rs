@@ -34,6 +34,10 @@ pub const INCLUDES: &[Source] = &[
     shader!("elementwise/binary_functions.wgsl"),
     shader!("elementwise/unary_functions.wgsl"),
     shader!("reduce/functions.wgsl"),
+    shader!("schedule/sample.wgsl"),
+    shader!("softmax/fold_scalar.wgsl"),
+    shader!("softmax/fold_vec4.wgsl"),
+    shader!("sort/pairs.wgsl"),
 ];
 
 /// One specialisation of a shader file: what is compiled into a pipeline.

@@ -18,9 +18,17 @@
 
 pub mod binary;
 pub mod case;
+pub mod index;
+pub mod langevin;
+pub mod matmul;
 pub mod movement;
+pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod scan;
+pub mod schedule;
+pub mod softmax;
+pub mod sort;
 pub mod unary;
 
 pub use case::{Case, Input};
@@ -65,6 +73,14 @@ pub fn list() -> Vec<Entry> {
         entry("movement", movement::cases),
         entry("reduce", reduce::cases),
         entry("random", random::cases),
+        entry("matmul", matmul::cases),
+        entry("langevin", langevin::cases),
+        entry("schedule", schedule::cases),
+        entry("index", index::cases),
+        entry("pool", pool::cases),
+        entry("scan", scan::cases),
+        entry("softmax", softmax::cases),
+        entry("sort", sort::cases),
     ]
 }
 

@@ -173,6 +173,20 @@ impl Tensor {
         }
     }
 
+    /// `shape.count()` elements from element `offset` (a multiple of 64) as a constant; on a GPU the same memory.
+    #[track_caller]
+    pub fn view(&self, offset: usize, shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        let storage = match self.storage() {
+            Storage::Gpu(slice) => Storage::Gpu(slice.view(offset as u64 * 4, shape.count() as u64 * 4)),
+            Storage::Host(data) => {
+                let part = data.borrow()[offset..offset + shape.count()].to_vec();
+                Storage::Host(RefCell::new(Rc::new(part)))
+            }
+        };
+        Tensor::from_storage(self.device(), shape, storage, None)
+    }
+
     fn sibling(&self, tracked: bool) -> Tensor {
         let id = NEXT_ID.get();
         NEXT_ID.set(id + 1);

@@ -81,6 +81,7 @@ impl Var {
         if let Some(home) = cell.home.take() {
             if let (Device::Gpu(gpu), Storage::Gpu(to), Storage::Gpu(from)) =
                 (home.device(), home.storage(), cell.value.storage())
+                && !from.same_memory(to)
             {
                 gpu.copy(from, to, 0, home.count() as u64 * 4);
             }
