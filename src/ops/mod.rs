@@ -19,6 +19,7 @@
 pub mod binary;
 pub mod case;
 pub mod index;
+pub mod matmul;
 pub mod movement;
 pub mod pool;
 pub mod random;
@@ -75,6 +76,7 @@ pub fn list() -> Vec<Entry> {
         entry("scan", scan::cases),
         entry("softmax", softmax::cases),
         entry("sort", sort::cases),
+        entry("matmul", matmul::cases),
     ]
 }
 

@@ -1,0 +1,181 @@
+//! Matrix products, batched, with either operand transposed.
+//!
+//! With `a' = a` or `a^T`, and `b'` likewise, the derivatives of `c = a' b'` are again such products:
+//!
+//! | | a as it is | a transposed |
+//! |---|---|---|
+//! | da | ct b'^T | b' ct^T |
+//!
+//! | | b as it is | b transposed |
+//! |---|---|---|
+//! | db | a'^T ct | ct^T a' |
+
+use super::{Case, Input, Op, apply};
+use crate::gpu::{Gpu, Groups, Kernel, Work};
+use crate::shader;
+use crate::tensor::{Array, Shape, Tensor};
+
+/// c[i,m,n] = sum_k a'[i,m,k] b'[i,k,n] (+ bias[n])
+#[derive(Clone, Copy)]
+struct Matmul {
+    /// Whether `a` lies as [.., K, M].
+    transpose_a: bool,
+    /// Whether `b` lies as [.., N, K].
+    transpose_b: bool,
+}
+
+/// The sizes of one product.
+struct Sizes {
+    batch: usize,
+    m: usize,
+    n: usize,
+    k: usize,
+}
+
+impl Matmul {
+    fn sizes(&self, a: &Shape, b: &Shape) -> Result<Sizes, String> {
+        if a.rank() < 2 || b.rank() != a.rank() {
+            return Err("needs two tensors of the same rank, at least 2".into());
+        }
+        let r = a.rank();
+        let pick = |s: &Shape, t: bool| if t { (s[r - 1], s[r - 2]) } else { (s[r - 2], s[r - 1]) };
+        let ((m, ka), (kb, n)) = (pick(a, self.transpose_a), pick(b, self.transpose_b));
+        if ka != kb || a[..r - 2] != b[..r - 2] {
+            return Err(format!("inner dimensions {ka} and {kb} or the batch dimensions differ"));
+        }
+        Ok(Sizes { batch: a[..r - 2].iter().product(), m, n, k: ka })
+    }
+}
+
+impl Op for Matmul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+
+    fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
+        let Sizes { m, n, .. } = self.sizes(x[0], x[1])?;
+        if x.get(2).is_some_and(|bias| ***bias != [n]) {
+            return Err(format!("the bias must have shape [{n}]"));
+        }
+        let mut shape = x[0].clone();
+        let r = shape.rank();
+        (shape.0[r - 2], shape.0[r - 1]) = (m, n);
+        Ok(shape)
+    }
+
+    fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
+        let Ok(Sizes { batch, m, n, k }) = self.sizes(&x[0].shape, &x[1].shape) else { return Vec::new() };
+        let mut c = vec![0.0; y.count()];
+        for i in 0..batch {
+            let (a, b) = (&x[0][i * m * k..], &x[1][i * k * n..]);
+            for row in 0..m {
+                let c = &mut c[(i * m + row) * n..][..n];
+                if let Some(bias) = x.get(2) {
+                    c.copy_from_slice(bias);
+                }
+                for j in 0..k {
+                    let a = if self.transpose_a { a[j * m + row] } else { a[row * k + j] };
+                    for (col, c) in c.iter_mut().enumerate() {
+                        *c += a * if self.transpose_b { b[col * k + j] } else { b[j * n + col] };
+                    }
+                }
+            }
+        }
+        c
+    }
+
+    fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        let Ok(Sizes { batch, m, n, k }) = self.sizes(x[0].shape(), x[1].shape()) else { return };
+        let (a_m, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
+        let (b_k, b_n) = if self.transpose_b { (1, k) } else { (n, 1) };
+        let words = [batch * m * n, m, n, k, m * k, a_m, a_k, k * n, b_k, b_n].map(|w| w as u32);
+        let kernel = Kernel::new(shader!("matmul/v1_naive.wgsl")).with("BIAS", x.len() > 2);
+        let bias = x.get(2).unwrap_or(&x[0]);
+        let work = Work { bytes: 4 * (batch * (m * k + k * n + m * n)) as u64, flops: 2 * (batch * m * n * k) as u64 };
+        let slices = [x[0].slice(), x[1].slice(), bias.slice(), y.slice()];
+        gpu.dispatch(&kernel, &words, &slices, Groups::Invocations(words[0] as u64), work);
+    }
+
+    fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
+        let (a, b, ta, tb) = (&x[0], &x[1], self.transpose_a, self.transpose_b);
+        let da = || if ta { product(b, ct, tb, true) } else { product(ct, b, false, !tb) };
+        let db = || if tb { product(ct, a, true, ta) } else { product(a, ct, !ta, false) };
+        let mut grads = vec![need[0].then(da), need[1].then(db)];
+        if let Some(bias) = x.get(2) {
+            grads.push(need[2].then(|| ct.sum_to(bias.shape())));
+        }
+        grads
+    }
+}
+
+#[track_caller]
+fn product(a: &Tensor, b: &Tensor, transpose_a: bool, transpose_b: bool) -> Tensor {
+    apply(Matmul { transpose_a, transpose_b }, &[a, b])
+}
+
+impl Tensor {
+    /// The matrix product `[.., M, K] x [.., K, N] -> [.., M, N]`; leading dimensions must agree.
+    #[track_caller]
+    pub fn matmul(&self, other: &Tensor) -> Tensor {
+        product(self, other, false, false)
+    }
+
+    /// `self other^T`: `[.., M, K] x [.., N, K] -> [.., M, N]`, without moving data.
+    #[track_caller]
+    pub fn matmul_t(&self, other: &Tensor) -> Tensor {
+        product(self, other, false, true)
+    }
+
+    /// `self^T other`: `[.., K, M] x [.., K, N] -> [.., M, N]`, without moving data.
+    #[track_caller]
+    pub fn t_matmul(&self, other: &Tensor) -> Tensor {
+        product(self, other, true, false)
+    }
+
+    /// A linear layer: `y = x w^T + bias`, `x [.., I]`, `w [O, I]`, `bias [O]`, `y [.., O]`.
+    #[track_caller]
+    pub fn linear(&self, w: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let rank = self.shape().rank();
+        assert!(rank >= 1 && w.shape().rank() == 2, "linear: x {}, w {}", self.shape(), w.shape());
+        let rows = self.reshape([self.count() / self.dim(rank - 1).max(1), self.dim(rank - 1)]);
+        let inputs: Vec<&Tensor> = [&rows, w].into_iter().chain(bias).collect();
+        let mut shape = self.shape().clone();
+        shape.0[rank - 1] = w.dim(0);
+        apply(Matmul { transpose_a: false, transpose_b: true }, &inputs).reshape(shape)
+    }
+}
+
+/// Cases: all transposes, batches, bias, 0 and 1, primes, tile size +-1.
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let sizes = [
+        (1, 2, 3, 4),
+        (2, 5, 3, 2),
+        (1, 0, 3, 2),
+        (1, 3, 2, 0),
+        (3, 1, 1, 7),
+        (1, 31, 33, 37),
+        (1, 65, 127, 129),
+        (2, 64, 64, 32),
+        (1, 256, 128, 2),
+        (1, 256, 1, 128),
+        (1, 257, 66, 131),
+    ];
+    for (batch, m, n, k) in sizes {
+        for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
+            let a = if ta { [batch, k, m] } else { [batch, m, k] };
+            let b = if tb { [batch, n, k] } else { [batch, k, n] };
+            let run = move |x: &[Tensor]| product(&x[0], &x[1], ta, tb);
+            let order = if batch * m * n * k <= 60 && k > 0 { 2 } else { 0 };
+            let case = Case::new(format!("{batch}x{m}x{n}x{k} {ta} {tb}"), [Input::unit(a), Input::unit(b)], run);
+            cases.push(case.sum(k.max(1)).order(order));
+        }
+    }
+    for (rows, i, o) in [(3, 2, 4), (256, 2, 128), (255, 129, 65)] {
+        let inputs = [Input::unit([rows, i]), Input::unit([o, i]), Input::unit([o])];
+        let run = |x: &[Tensor]| x[0].linear(&x[1], Some(&x[2]));
+        let order = if rows < 4 { 2 } else { 0 };
+        cases.push(Case::new(format!("linear {rows}x{i}x{o}"), inputs, run).sum(i + 1).order(order));
+    }
+    cases
+}
