@@ -21,6 +21,7 @@ pub mod case;
 pub mod index;
 pub mod matmul;
 pub mod movement;
+pub mod norm;
 pub mod pool;
 pub mod random;
 pub mod reduce;
@@ -75,6 +76,7 @@ pub fn list() -> Vec<Entry> {
         entry("pool", pool::cases),
         entry("scan", scan::cases),
         entry("softmax", softmax::cases),
+        entry("norm", norm::cases),
         entry("sort", sort::cases),
         entry("matmul", matmul::cases),
     ]
