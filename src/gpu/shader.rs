@@ -36,9 +36,10 @@ pub const INCLUDES: &[Source] = &[
     shader!("norm/group.wgsl"),
     shader!("norm/quad.wgsl"),
     shader!("norm/scalar.wgsl"),
+    shader!("pool/resize_weights.wgsl"),
     shader!("reduce/functions.wgsl"),
-    shader!("softmax/fold_scalar.wgsl"),
-    shader!("softmax/fold_vec4.wgsl"),
+    shader!("common/scalar.wgsl"),
+    shader!("common/vec4.wgsl"),
     shader!("sort/pairs.wgsl"),
 ];
 

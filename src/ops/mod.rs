@@ -16,8 +16,10 @@
 //! | sort | gather along the inverse order |
 //! | langevin_step(x, g) | (ct, -step ct) |
 
+pub mod attention;
 pub mod binary;
 pub mod case;
+pub mod distance;
 pub mod index;
 pub mod matmul;
 pub mod movement;
@@ -25,6 +27,7 @@ pub mod norm;
 pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod resize;
 pub mod scan;
 pub mod softmax;
 pub mod sort;
@@ -77,6 +80,9 @@ pub fn list() -> Vec<Entry> {
         entry("scan", scan::cases),
         entry("softmax", softmax::cases),
         entry("norm", norm::cases),
+        entry("resize", resize::cases),
+        entry("distance", distance::cases),
+        entry("attention", attention::cases),
         entry("sort", sort::cases),
         entry("matmul", matmul::cases),
     ]
