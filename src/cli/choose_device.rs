@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 
 /// The argument, flattened into every command that computes.
-#[derive(clap::Args)]
+#[derive(clap::Args, Default)]
 pub struct DeviceArg {
     /// auto, oracle (f64 on the host), an adapter's number in `ebm device`, or a part of its name
     /// [default: $EBM_DEVICE, else auto]

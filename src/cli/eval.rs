@@ -1,6 +1,6 @@
 //! `ebm eval`: every score that applies to a run.
 
-use super::choose_device::choose_device;
+use super::choose_device::DeviceArg;
 use super::session::Session;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
@@ -8,7 +8,6 @@ use crate::train::{evaluate, plot_points};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
-/// Score a trained energy.
 #[derive(clap::Args)]
 pub struct EvalArgs {
     /// The folder of the run.
@@ -16,9 +15,8 @@ pub struct EvalArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// auto, oracle, the number of an adapter, or part of its name.
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Langevin steps that the kept chains take before they are scored.
     #[arg(long, default_value_t = Effort::default().steps)]
     langevin_steps: usize,
@@ -39,7 +37,8 @@ impl Default for Effort {
 }
 
 pub fn run(args: &EvalArgs) -> Result<()> {
-    let session = Session::open(&args.dir, choose_device(args.device.as_deref())?)?;
+    let device = args.device.open()?;
+    let session = Session::open(&args.dir, &device)?;
     let scores = scores(&session, &Effort { steps: args.langevin_steps, ..Effort::default() })?;
     if args.json {
         println!("{}", Value::Object(scores));

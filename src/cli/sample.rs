@@ -1,6 +1,6 @@
 //! `ebm sample`: draws from a trained energy.
 
-use super::choose_device::choose_device;
+use super::choose_device::DeviceArg;
 use super::session::Session;
 use crate::data::npy;
 use crate::error::{Error, Result};
@@ -8,7 +8,6 @@ use crate::io::atomic;
 use crate::plot;
 use std::path::PathBuf;
 
-/// Draw samples of a trained energy as a picture or an array.
 #[derive(clap::Args)]
 pub struct SampleArgs {
     /// The folder of the run.
@@ -22,9 +21,8 @@ pub struct SampleArgs {
     /// Langevin steps that the kept chains take.
     #[arg(long, default_value_t = 200)]
     langevin_steps: usize,
-    /// auto, oracle, the number of an adapter, or part of its name.
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 pub fn run(args: &SampleArgs) -> Result<()> {
@@ -36,7 +34,8 @@ pub fn run(args: &SampleArgs) -> Result<()> {
     if !["png", "npy"].contains(&kind.as_str()) {
         return Err(Error::setting(format!("{}: samples are written as .png or .npy", out.display())));
     }
-    let session = Session::open(&args.dir, choose_device(args.device.as_deref())?)?;
+    let device = args.device.open()?;
+    let session = Session::open(&args.dir, &device)?;
     let key = session.key().named("samples");
     let samples = session.algorithm.sample(args.n, args.langevin_steps, &key)?;
     let (shape, values) = (samples.shape().to_vec(), samples.to_vec()?);

@@ -1,6 +1,6 @@
 //! `ebm train`, `ebm resume` and `ebm demo`.
 
-use super::choose_device::choose_device;
+use super::choose_device::DeviceArg;
 use super::config::RunConfig;
 use super::session::Session;
 use super::{eval, report};
@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::tensor::Device;
 use std::path::PathBuf;
 
-/// Train an energy from a preset or a configuration file.
 #[derive(clap::Args)]
 pub struct TrainArgs {
     /// A preset (see `ebm presets`) or a .toml file.
@@ -25,15 +24,13 @@ pub struct TrainArgs {
     /// The folder of the run; a fresh one under runs/ by default.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// auto, oracle, the number of an adapter, or part of its name.
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
     /// The seed of every random number.
     #[arg(long)]
     seed: Option<u64>,
 }
 
-/// Continue a run from its newest checkpoint.
 #[derive(clap::Args)]
 pub struct ResumeArgs {
     /// The folder of the run.
@@ -41,20 +38,17 @@ pub struct ResumeArgs {
     /// Iterations in all, if not as many as before.
     #[arg(long)]
     steps: Option<u64>,
-    /// auto, oracle, the number of an adapter, or part of its name.
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
-/// Train the demonstration: an energy of eight Gaussians, with scores, pictures and a report.
 #[derive(clap::Args, Default)]
 pub struct DemoArgs {
     /// The folder of the run; a fresh one under runs/ by default.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// auto, oracle, the number of an adapter, or part of its name.
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 pub fn train(args: &TrainArgs) -> Result<()> {
@@ -63,12 +57,13 @@ pub fn train(args: &TrainArgs) -> Result<()> {
     overrides.extend(args.steps.map(|n| format!("trainer.steps={n}")));
     overrides.extend(args.seed.map(|s| format!("seed={s}")));
     let config = RunConfig::load(&args.preset, &overrides)?;
-    let device = choose_device(args.device.as_deref())?;
-    run(Session::create(config, device, args.out.as_deref())?)
+    let device = args.device.open()?;
+    run(Session::create(config, &device, args.out.as_deref())?)
 }
 
 pub fn resume(args: &ResumeArgs) -> Result<()> {
-    let mut session = Session::open(&args.dir, choose_device(args.device.as_deref())?)?;
+    let device = args.device.open()?;
+    let mut session = Session::open(&args.dir, &device)?;
     if let Some(steps) = args.steps {
         session.config.trainer.steps = steps;
         crate::io::atomic::write_bytes(session.run.config(), session.config.to_toml().as_bytes())?;
@@ -82,12 +77,10 @@ pub fn resume(args: &ResumeArgs) -> Result<()> {
 }
 
 pub fn demo(args: &DemoArgs) -> Result<()> {
-    let device = choose_device(args.device.as_deref())?;
+    let device = args.device.open()?;
     // The f64 host loops train a smaller net.
-    let preset = if matches!(device, Device::Oracle) { "cd/eight-gaussians-small" } else { "cd/eight-gaussians" };
-    let mut session = Session::create(RunConfig::load(preset, &[])?, device, args.out.as_deref())?;
-    session.config.preset = preset.into();
-    run(session)
+    let preset = if matches!(*device, Device::Oracle) { "cd/eight-gaussians-small" } else { "cd/eight-gaussians" };
+    run(Session::create(RunConfig::load(preset, &[])?, &device, args.out.as_deref())?)
 }
 
 /// Trains, then scores and reports.
