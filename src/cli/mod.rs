@@ -40,6 +40,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => run(&cli.command),
         Err(e) => explain(e),
     });
+    choose_device::close_devices();
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(e)) => {
