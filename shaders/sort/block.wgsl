@@ -31,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         for (var gap = min(stage, BLOCK) / 2u; gap > 0u; gap /= 2u) {
             for (var i = local; i < BLOCK / 2u; i += WIDTH) {
                 let low = lower(i, gap);
-                let ascends = ((base + low) % p.padded & stage) == 0u;
+                let ascends = (((base + low) % p.padded) & stage) == 0u;
                 let a = sh_pair[low];
                 let b = sh_pair[low + gap];
                 if after(a, b) == ascends {

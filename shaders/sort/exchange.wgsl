@@ -15,7 +15,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let e = linear_group(group, groups) * 256u + local;
     if e < p.count {
         let low = lower(e, p.gap);
-        let ascends = (low % p.padded & p.stage) == 0u;
+        let ascends = ((low % p.padded) & p.stage) == 0u;
         let a = pairs[low];
         let b = pairs[low + p.gap];
         if after(a, b) == ascends {

@@ -3,6 +3,7 @@
 use super::spot::draw;
 use super::{Bench, Spot};
 use crate::gpu::Work;
+use crate::ops::langevin::LangevinStep;
 use crate::ops::{Case, Input};
 use crate::tensor::{Key, Tensor};
 use std::collections::VecDeque;
@@ -14,9 +15,25 @@ const MI: usize = 1 << 20;
 
 /// One line for each kernel: name, case, what is checked, elements of the result, floating-point operations.
 pub fn kernels() -> Vec<Bench> {
-    let mut list = elementwise();
+    let mut list = Vec::new();
+    for (name, m, k, n) in [
+        ("matmul_512", 512, 512, 512),
+        ("matmul_1024", 1024, 1024, 1024),
+        ("matmul_2048", 2048, 2048, 2048),
+        ("matmul_1021x1019x1023", 1021, 1019, 1023),
+    ] {
+        list.push(matmul(name, m, k, n));
+    }
+    list.extend(elementwise());
     list.extend(reductions());
+    list.extend(images_and_rows());
     list
+}
+
+/// `[m, k] x [k, n]`
+fn matmul(name: &'static str, m: usize, k: usize, n: usize) -> Bench {
+    let case = Case::new("matmul", [Input::unit([m, k]), Input::unit([k, n])], |x| x[0].matmul(&x[1])).sum(k);
+    bench(name, case, Spot::rows(4), m * n, 2 * m * k * n)
 }
 
 fn elementwise() -> Vec<Bench> {
@@ -28,12 +45,16 @@ fn elementwise() -> Vec<Bench> {
     let columns = Spot::Ends { axis: 1, inputs: vec![Some(0)], width: 3 };
     let key = Key::new(1);
     let normal = Case::new("normal", [Input::unit([1])], move |x| Tensor::normal(x[0].device(), [16 * MI], &key));
+    let langevin = |x: &[Tensor]| LangevinStep::new(0.1, 0.3).apply(&x[0], &x[1], &Key::new(1));
+    let langevin = Case::new("langevin", [big(), big()], langevin);
+    let start = Spot::Start { inputs: vec![Some(0); 2], width: 5000 };
     vec![
         bench("add_16Mi", add, Spot::elements(2), 16 * MI, 16 * MI),
         bench("bias_add_64Kix256", bias, Spot::rows(16), 16 * MI, 16 * MI),
         bench("silu_16Mi", silu, Spot::elements(1), 16 * MI, 0),
         bench("transpose_4096", transpose, columns, 16 * MI, 0),
         bench("normal_16Mi", normal.ulps(64.0, 1.0), Spot::Whole, 16 * MI, 0),
+        bench("langevin_16Mi", langevin.ulps(64.0, 1.0), start, 16 * MI, 0),
     ]
 }
 
@@ -45,6 +66,19 @@ fn reductions() -> Vec<Bench> {
         bench("sum_16Mi", sum, Spot::Whole, 1, 16 * MI),
         bench("sum_rows_4096", rows, Spot::rows(16), 4096, 16 * MI),
         bench("sum_columns_64Kix256", columns, Spot::Ends { axis: 0, inputs: vec![Some(1)], width: 16 }, 256, 16 * MI),
+    ]
+}
+
+fn images_and_rows() -> Vec<Bench> {
+    let softmax = Case::new("softmax", [Input::uniform([4096, 1024], -4.0, 4.0)], |x| x[0].softmax(1));
+    let pool = Case::new("pool", [Input::unit([64, 32, 32, 64])], |x| x[0].avg_pool(2, 2, 0)).sum(4);
+    let table = [Input::unit([64 * 1024, 256]), Input::below([64 * 1024], 64 * 1024)];
+    let gather = Case::new("gather", table, |x| x[0].gather(0, &x[1])).exact();
+    let rows = Spot::Ends { axis: 0, inputs: vec![None, Some(0)], width: 100 };
+    vec![
+        bench("softmax_4096x1024", softmax.ulps(64.0, 0.0), Spot::rows(16), 4 * MI, 0),
+        bench("avg_pool_64c32", pool, Spot::rows(1), MI, 4 * MI),
+        bench("gather_rows", gather, rows, 16 * MI, 0),
     ]
 }
 

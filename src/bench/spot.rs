@@ -13,6 +13,8 @@ pub enum Spot {
     /// The first and the last `width` indices of an axis of the result. Each input that varies along this axis is cut
     /// alike, at the axis given for it; the others enter whole.
     Ends { axis: usize, inputs: Vec<Option<usize>>, width: usize },
+    /// The first `width` indices of axis 0: for draws, where a cut at the end would be another draw.
+    Start { inputs: Vec<Option<usize>>, width: usize },
 }
 
 impl Spot {
@@ -48,6 +50,7 @@ impl Spot {
     fn parts(&self, y: &Tensor) -> Vec<(usize, &[Option<usize>], usize, usize)> {
         match self {
             Spot::Whole => vec![(0, &[], 0, y.shape().first().copied().unwrap_or(1))],
+            Spot::Start { inputs, width } => vec![(0, inputs, 0, *width)],
             Spot::Ends { axis, inputs, width } => {
                 vec![(*axis, inputs, 0, *width), (*axis, inputs, y.dim(*axis) - width, *width)]
             }

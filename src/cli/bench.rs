@@ -1,6 +1,6 @@
 //! `ebm bench`: checks and times the kernels on the chosen adapter.
 
-use super::choose_device::DeviceArg;
+use super::choose_device::choose_device;
 use super::output::{self, say};
 use crate::bench::{Roofs, Row, all, select};
 use crate::error::{Error, Result};
@@ -20,12 +20,13 @@ pub struct Args {
     /// Also write the table into ./README.md, between <!-- bench --> and <!-- /bench -->
     #[arg(long)]
     readme: bool,
-    #[command(flatten)]
-    device: DeviceArg,
+    /// auto, oracle, an adapter's number in `ebm device`, or a part of its name [default: $EBM_DEVICE, else auto]
+    #[arg(long)]
+    device: Option<String>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let device = args.device.open()?;
+    let device = choose_device(args.device.as_deref())?;
     let Some(gpu) = device.gpu() else {
         return Err(Error::NoAdapter(format!("benchmarks need a GPU adapter; {INSTALL_HINT}")));
     };

@@ -1,15 +1,16 @@
 //! `ebm device`: the adapters, and what the chosen one offers.
 
-use super::choose_device::DeviceArg;
+use super::choose_device::{choice, name_the_oracle};
 use super::output::say;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::gpu::{INSTALL_HINT, adapters, choose_adapter, describe};
 use std::fmt::Write;
 
 #[derive(clap::Args)]
 pub struct Args {
-    #[command(flatten)]
-    device: DeviceArg,
+    /// auto, oracle, an adapter's number in `ebm device`, or a part of its name [default: $EBM_DEVICE, else auto]
+    #[arg(long)]
+    device: Option<String>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -21,14 +22,11 @@ pub fn run(args: &Args) -> Result<()> {
         say!("no GPU adapter found; {INSTALL_HINT}")?;
     }
     say!("oracle  f64 on the host: the definition of every operation, slow")?;
-    match args.device.choice().as_str() {
+    match choice(args.device.as_deref()).as_str() {
         "oracle" => say!("\nchosen: oracle"),
         "auto" if list.is_empty() => say!("\nchosen: oracle"),
         choice => {
-            let adapter = pollster::block_on(choose_adapter(choice)).map_err(|e| match e {
-                Error::NoAdapter(why) => Error::NoAdapter(format!("{why}, oracle")),
-                other => other,
-            })?;
+            let adapter = pollster::block_on(choose_adapter(choice)).map_err(name_the_oracle)?;
             say!("\nchosen: {}\n{}", adapter.get_info().name, offers(&adapter).trim_end())
         }
     }

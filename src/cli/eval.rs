@@ -1,6 +1,6 @@
 //! `ebm eval`: every score that applies to a run.
 
-use super::choose_device::DeviceArg;
+use super::choose_device::choose_device;
 use super::session::Session;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
@@ -15,8 +15,9 @@ pub struct EvalArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    device: DeviceArg,
+    /// auto, oracle, the number of an adapter, or part of its name.
+    #[arg(long)]
+    device: Option<String>,
     /// Langevin steps that the kept chains take before they are scored.
     #[arg(long, default_value_t = Effort::default().steps)]
     langevin_steps: usize,
@@ -37,7 +38,7 @@ impl Default for Effort {
 }
 
 pub fn run(args: &EvalArgs) -> Result<()> {
-    let device = args.device.open()?;
+    let device = choose_device(args.device.as_deref())?;
     let session = Session::open(&args.dir, &device)?;
     let scores = scores(&session, &Effort { steps: args.langevin_steps, ..Effort::default() })?;
     if args.json {

@@ -1,5 +1,6 @@
 //! `ebm kernel`: the kernels this program launches, and their text as every backend gets it.
 
+use super::choose_device::{choice, name_the_oracle};
 use super::output::{self, say};
 use crate::error::{Error, Result, nearest};
 use crate::gpu::{Gpu, Kernel, Options, Profile, Validated};
@@ -17,8 +18,9 @@ pub enum Args {
 
 #[derive(clap::Args)]
 pub struct List {
-    #[command(flatten)]
-    device: super::choose_device::DeviceArg,
+    /// auto, oracle, an adapter's number in `ebm device`, or a part of its name [default: $EBM_DEVICE, else auto]
+    #[arg(long)]
+    device: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -28,8 +30,9 @@ pub struct Show {
     /// The language to translate it to
     #[arg(long = "as", value_enum, default_value_t = Language::Wgsl)]
     language: Language,
-    #[command(flatten)]
-    device: super::choose_device::DeviceArg,
+    /// auto, oracle, an adapter's number in `ebm device`, or a part of its name [default: $EBM_DEVICE, else auto]
+    #[arg(long)]
+    device: Option<String>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -43,7 +46,7 @@ enum Language {
 pub fn run(args: &Args) -> Result<()> {
     match args {
         Args::List(list) => {
-            let profile = profile(&list.device.choice())?;
+            let profile = profile(&choice(list.device.as_deref()))?;
             let kernels = kernels(&profile);
             say!("{} kernels for {}", kernels.len(), profile.name)?;
             let mut file = "";
@@ -57,7 +60,7 @@ pub fn run(args: &Args) -> Result<()> {
             Ok(())
         }
         Args::Show(show) => {
-            let kernels = kernels(&profile(&show.device.choice())?);
+            let kernels = kernels(&profile(&choice(show.device.as_deref()))?);
             print(find(&kernels, &show.name)?, show.language)
         }
     }
@@ -67,7 +70,7 @@ pub fn run(args: &Args) -> Result<()> {
 fn profile(choice: &str) -> Result<Profile> {
     match Gpu::open(choice, Options::default()) {
         Ok(gpu) => Ok(gpu.profile().clone()),
-        Err(e) if choice != "auto" && choice != "oracle" => Err(e),
+        Err(e) if choice != "auto" && choice != "oracle" => Err(name_the_oracle(e)),
         Err(_) => Ok(Profile { max_binding_bytes: 128 << 20, name: "any GPU".into(), ..Profile::default() }),
     }
 }

@@ -59,6 +59,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => run(&cli.command.unwrap_or(Command::Demo(Default::default()))),
         Err(e) => explain(e),
     });
+    choose_device::close_devices();
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(e)) => {

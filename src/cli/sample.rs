@@ -1,6 +1,6 @@
 //! `ebm sample`: draws from a trained energy.
 
-use super::choose_device::DeviceArg;
+use super::choose_device::choose_device;
 use super::session::Session;
 use crate::data::npy;
 use crate::error::{Error, Result};
@@ -21,8 +21,9 @@ pub struct SampleArgs {
     /// Langevin steps that the kept chains take.
     #[arg(long, default_value_t = 200)]
     langevin_steps: usize,
-    #[command(flatten)]
-    device: DeviceArg,
+    /// auto, oracle, the number of an adapter, or part of its name.
+    #[arg(long)]
+    device: Option<String>,
 }
 
 pub fn run(args: &SampleArgs) -> Result<()> {
@@ -34,7 +35,7 @@ pub fn run(args: &SampleArgs) -> Result<()> {
     if !["png", "npy"].contains(&kind.as_str()) {
         return Err(Error::setting(format!("{}: samples are written as .png or .npy", out.display())));
     }
-    let device = args.device.open()?;
+    let device = choose_device(args.device.as_deref())?;
     let session = Session::open(&args.dir, &device)?;
     let key = session.key().named("samples");
     let samples = session.algorithm.sample(args.n, args.langevin_steps, &key)?;

@@ -1,6 +1,6 @@
 //! `ebm train`, `ebm resume` and `ebm demo`.
 
-use super::choose_device::DeviceArg;
+use super::choose_device::choose_device;
 use super::config::RunConfig;
 use super::session::Session;
 use super::{eval, report};
@@ -24,8 +24,9 @@ pub struct TrainArgs {
     /// The folder of the run; a fresh one under runs/ by default.
     #[arg(long)]
     out: Option<PathBuf>,
-    #[command(flatten)]
-    device: DeviceArg,
+    /// auto, oracle, the number of an adapter, or part of its name.
+    #[arg(long)]
+    device: Option<String>,
     /// The seed of every random number.
     #[arg(long)]
     seed: Option<u64>,
@@ -38,8 +39,9 @@ pub struct ResumeArgs {
     /// Iterations in all, if not as many as before.
     #[arg(long)]
     steps: Option<u64>,
-    #[command(flatten)]
-    device: DeviceArg,
+    /// auto, oracle, the number of an adapter, or part of its name.
+    #[arg(long)]
+    device: Option<String>,
 }
 
 #[derive(clap::Args, Default)]
@@ -47,8 +49,9 @@ pub struct DemoArgs {
     /// The folder of the run; a fresh one under runs/ by default.
     #[arg(long)]
     out: Option<PathBuf>,
-    #[command(flatten)]
-    device: DeviceArg,
+    /// auto, oracle, the number of an adapter, or part of its name.
+    #[arg(long)]
+    device: Option<String>,
 }
 
 pub fn train(args: &TrainArgs) -> Result<()> {
@@ -57,12 +60,12 @@ pub fn train(args: &TrainArgs) -> Result<()> {
     overrides.extend(args.steps.map(|n| format!("trainer.steps={n}")));
     overrides.extend(args.seed.map(|s| format!("seed={s}")));
     let config = RunConfig::load(&args.preset, &overrides)?;
-    let device = args.device.open()?;
+    let device = choose_device(args.device.as_deref())?;
     run(Session::create(config, &device, args.out.as_deref())?)
 }
 
 pub fn resume(args: &ResumeArgs) -> Result<()> {
-    let device = args.device.open()?;
+    let device = choose_device(args.device.as_deref())?;
     let mut session = Session::open(&args.dir, &device)?;
     if let Some(steps) = args.steps {
         session.config.trainer.steps = steps;
@@ -77,9 +80,9 @@ pub fn resume(args: &ResumeArgs) -> Result<()> {
 }
 
 pub fn demo(args: &DemoArgs) -> Result<()> {
-    let device = args.device.open()?;
+    let device = choose_device(args.device.as_deref())?;
     // The f64 host loops train a smaller net.
-    let preset = if matches!(*device, Device::Oracle) { "cd/eight-gaussians-small" } else { "cd/eight-gaussians" };
+    let preset = if matches!(device, Device::Oracle) { "cd/eight-gaussians-small" } else { "cd/eight-gaussians" };
     run(Session::create(RunConfig::load(preset, &[])?, &device, args.out.as_deref())?)
 }
 

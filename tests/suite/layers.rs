@@ -27,9 +27,10 @@ const LAYERS: [(&str, u32); 19] = [
 ];
 
 /// Uses within a layer that are meant: (who, whom).
-const EXCEPTIONS: [(&str, &str); 6] = [
+const EXCEPTIONS: [(&str, &str); 7] = [
     ("optim", "nn"), // the parameters it updates
     ("sample", "energy"),
+    ("sample", "data"), // fresh chains start from data
     ("sample", "diffusion"),
     ("train", "metrics"),
     ("train", "plot"),
