@@ -12,6 +12,7 @@ mod profile;
 mod read;
 mod recorder;
 mod shader;
+mod texels;
 
 pub use buffer::{ALIGNMENT, PoolStats, Slice, round_up};
 pub use capture::Captured;
