@@ -18,6 +18,8 @@
 
 pub mod binary;
 pub mod case;
+pub mod conv2d;
+mod gemm;
 pub mod matmul;
 pub mod movement;
 pub mod random;
@@ -67,6 +69,7 @@ pub fn list() -> Vec<Entry> {
         entry("reduce", reduce::cases),
         entry("random", random::cases),
         entry("matmul", matmul::cases),
+        entry("conv2d", conv2d::cases),
     ]
 }
 
