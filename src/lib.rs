@@ -2,6 +2,7 @@
 
 pub mod autodiff;
 pub mod data;
+pub mod diffusion;
 pub mod error;
 pub mod gpu;
 pub mod io;

@@ -69,7 +69,8 @@ impl Coefficient {
     }
 
     fn check(&self, name: &str, x: &Shape) -> Result<(), String> {
-        let fits = self.tensor().is_none_or(|c| *c.shape() == [1].into() || x.first().is_some_and(|&n| c.shape().0 == [n]));
+        let fits =
+            self.tensor().is_none_or(|c| *c.shape() == [1].into() || x.first().is_some_and(|&n| c.shape().0 == [n]));
         fits.then_some(()).ok_or_else(|| format!("{name} must be a number, [1], or one number per sample"))
     }
 }
