@@ -4,6 +4,7 @@ use crate::autodiff::grad;
 use crate::bench;
 use crate::gpu::{Gpu, Kernel, Profile};
 use crate::ops::{Case, list};
+use crate::optim;
 use crate::tensor::{Device, Tensor};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ pub fn kernels(profile: &Profile) -> BTreeMap<String, Kernel> {
     for entry in list() {
         (entry.cases)().iter().for_each(|case| launch(case, &device));
     }
+    optim::exercise(&device);
     bench::roofs(profile).iter().for_each(|roof| (roof.setup)(&device)());
     gpu.kernels().into_iter().map(|kernel| (kernel.name().to_string(), kernel)).collect()
 }

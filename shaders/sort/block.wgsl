@@ -18,9 +18,11 @@ var<workgroup> sh_pair: array<vec2u, BLOCK>;
 @compute @workgroup_size(WIDTH)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
-    // Surplus workgroups of a folded grid repeat the last block's reads and write nothing.
     let g = linear_group(group, groups);
-    let base = min(g, p.blocks - 1u) * BLOCK;
+    if g >= p.blocks {
+        return;
+    }
+    let base = g * BLOCK;
     for (var i = local; i < BLOCK; i += WIDTH) {
         sh_pair[i] = pairs[base + i];
     }
@@ -40,9 +42,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             workgroupBarrier(); // this gap is exchanged
         }
     }
-    if g < p.blocks {
-        for (var i = local; i < BLOCK; i += WIDTH) {
-            pairs[base + i] = sh_pair[i];
-        }
+    for (var i = local; i < BLOCK; i += WIDTH) {
+        pairs[base + i] = sh_pair[i];
     }
 }

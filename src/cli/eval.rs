@@ -8,7 +8,6 @@ use crate::train::{evaluate, plot_points};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
-/// Score a trained energy.
 #[derive(clap::Args)]
 pub struct EvalArgs {
     /// The folder of the run.
@@ -39,7 +38,8 @@ impl Default for Effort {
 }
 
 pub fn run(args: &EvalArgs) -> Result<()> {
-    let session = Session::open(&args.dir, choose_device(args.device.as_deref())?)?;
+    let device = choose_device(args.device.as_deref())?;
+    let session = Session::open(&args.dir, &device)?;
     let scores = scores(&session, &Effort { steps: args.langevin_steps, ..Effort::default() })?;
     if args.json {
         println!("{}", Value::Object(scores));

@@ -4,9 +4,16 @@
 
 mod bench;
 mod choose_device;
+pub mod config;
 mod device;
+mod eval;
 mod kernel;
 mod output;
+mod presets;
+mod report;
+mod sample;
+mod session;
+mod train;
 
 use crate::error::{Error, Result};
 use clap::error::ErrorKind;
@@ -15,14 +22,26 @@ use std::process::ExitCode;
 
 /// Train energy-based models and diffusion samplers on hand-written GPU kernels.
 #[derive(Parser)]
-#[command(name = "ebm", version, arg_required_else_help = true)]
+#[command(name = "ebm", version)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Train the demonstration: an energy of eight Gaussians, with scores, pictures and a report (also without arguments).
+    Demo(train::DemoArgs),
+    /// Train an energy from a preset or a configuration file.
+    Train(train::TrainArgs),
+    /// Continue a run from its newest checkpoint.
+    Resume(train::ResumeArgs),
+    /// Draw samples of a trained energy as a picture or an array.
+    Sample(sample::SampleArgs),
+    /// Score a trained energy.
+    Eval(eval::EvalArgs),
+    /// List what can be trained by name.
+    Presets,
     /// List the adapters and what the chosen one offers.
     Device(device::Args),
     /// List the kernels, or show the text of one.
@@ -37,7 +56,7 @@ pub fn main() -> ExitCode {
     report_panics();
     quiet_display_lookup();
     let outcome = std::panic::catch_unwind(|| match Cli::try_parse() {
-        Ok(cli) => run(&cli.command),
+        Ok(cli) => run(&cli.command.unwrap_or(Command::Demo(Default::default()))),
         Err(e) => explain(e),
     });
     choose_device::close_devices();
@@ -54,6 +73,12 @@ pub fn main() -> ExitCode {
 
 fn run(command: &Command) -> Result<()> {
     match command {
+        Command::Demo(args) => train::demo(args),
+        Command::Train(args) => train::train(args),
+        Command::Resume(args) => train::resume(args),
+        Command::Sample(args) => sample::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Presets => presets::run(),
         Command::Device(args) => device::run(args),
         Command::Kernel(args) => kernel::run(args),
         Command::Bench(args) => bench::run(args),

@@ -8,7 +8,6 @@ use crate::io::atomic;
 use crate::plot;
 use std::path::PathBuf;
 
-/// Draw samples of a trained energy as a picture or an array.
 #[derive(clap::Args)]
 pub struct SampleArgs {
     /// The folder of the run.
@@ -36,7 +35,8 @@ pub fn run(args: &SampleArgs) -> Result<()> {
     if !["png", "npy"].contains(&kind.as_str()) {
         return Err(Error::setting(format!("{}: samples are written as .png or .npy", out.display())));
     }
-    let session = Session::open(&args.dir, choose_device(args.device.as_deref())?)?;
+    let device = choose_device(args.device.as_deref())?;
+    let session = Session::open(&args.dir, &device)?;
     let key = session.key().named("samples");
     let samples = session.algorithm.sample(args.n, args.langevin_steps, &key)?;
     let (shape, values) = (samples.shape().to_vec(), samples.to_vec()?);

@@ -25,23 +25,23 @@ pub struct Session {
 
 impl Session {
     /// A fresh run in a new folder.
-    pub fn create(config: RunConfig, device: Device, out: Option<&Path>) -> Result<Session> {
-        let algorithm = build(&config, &device)?;
+    pub fn create(config: RunConfig, device: &Device, out: Option<&Path>) -> Result<Session> {
+        let algorithm = build(&config, device)?;
         device.wait()?;
         let folder = out.map_or_else(|| RunDir::unused("runs", &config.preset), Path::to_path_buf);
         let run = RunDir::create(folder, &config.to_toml())?;
-        Ok(Session { config, device, algorithm, run, done: 0 })
+        Ok(Session { config, device: device.clone(), algorithm, run, done: 0 })
     }
 
     /// A run that exists, with the state of its newest checkpoint.
-    pub fn open(folder: &Path, device: Device) -> Result<Session> {
+    pub fn open(folder: &Path, device: &Device) -> Result<Session> {
         let run = RunDir::open(folder)?;
         let text = std::fs::read_to_string(run.config()).map_err(|e| Error::file(run.config(), e))?;
         let config = RunConfig::parse("config.toml", &text, &[])?;
-        let algorithm = build(&config, &device)?;
+        let algorithm = build(&config, device)?;
         let done = restore(&mut run.load()?, &*algorithm)?;
         device.wait()?;
-        Ok(Session { config, device, algorithm, run, done })
+        Ok(Session { config, device: device.clone(), algorithm, run, done })
     }
 
     /// Trains to the last iteration, with a progress bar; Ctrl-C saves and stops.

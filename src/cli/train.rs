@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::tensor::Device;
 use std::path::PathBuf;
 
-/// Train an energy from a preset or a configuration file.
 #[derive(clap::Args)]
 pub struct TrainArgs {
     /// A preset (see `ebm presets`) or a .toml file.
@@ -33,7 +32,6 @@ pub struct TrainArgs {
     seed: Option<u64>,
 }
 
-/// Continue a run from its newest checkpoint.
 #[derive(clap::Args)]
 pub struct ResumeArgs {
     /// The folder of the run.
@@ -46,7 +44,6 @@ pub struct ResumeArgs {
     device: Option<String>,
 }
 
-/// Train the demonstration: an energy of eight Gaussians, with scores, pictures and a report.
 #[derive(clap::Args, Default)]
 pub struct DemoArgs {
     /// The folder of the run; a fresh one under runs/ by default.
@@ -64,11 +61,12 @@ pub fn train(args: &TrainArgs) -> Result<()> {
     overrides.extend(args.seed.map(|s| format!("seed={s}")));
     let config = RunConfig::load(&args.preset, &overrides)?;
     let device = choose_device(args.device.as_deref())?;
-    run(Session::create(config, device, args.out.as_deref())?)
+    run(Session::create(config, &device, args.out.as_deref())?)
 }
 
 pub fn resume(args: &ResumeArgs) -> Result<()> {
-    let mut session = Session::open(&args.dir, choose_device(args.device.as_deref())?)?;
+    let device = choose_device(args.device.as_deref())?;
+    let mut session = Session::open(&args.dir, &device)?;
     if let Some(steps) = args.steps {
         session.config.trainer.steps = steps;
         crate::io::atomic::write_bytes(session.run.config(), session.config.to_toml().as_bytes())?;
@@ -85,9 +83,7 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
     let device = choose_device(args.device.as_deref())?;
     // The f64 host loops train a smaller net.
     let preset = if matches!(device, Device::Oracle) { "cd/eight-gaussians-small" } else { "cd/eight-gaussians" };
-    let mut session = Session::create(RunConfig::load(preset, &[])?, device, args.out.as_deref())?;
-    session.config.preset = preset.into();
-    run(session)
+    run(Session::create(RunConfig::load(preset, &[])?, &device, args.out.as_deref())?)
 }
 
 /// Trains, then scores and reports.

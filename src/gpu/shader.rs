@@ -33,10 +33,14 @@ pub const INCLUDES: &[Source] = &[
     shader!("common/rng.wgsl"),
     shader!("elementwise/binary_functions.wgsl"),
     shader!("elementwise/unary_functions.wgsl"),
+    shader!("norm/group.wgsl"),
+    shader!("norm/quad.wgsl"),
+    shader!("norm/scalar.wgsl"),
+    shader!("pool/resize_weights.wgsl"),
     shader!("reduce/functions.wgsl"),
     shader!("schedule/sample.wgsl"),
-    shader!("softmax/fold_scalar.wgsl"),
-    shader!("softmax/fold_vec4.wgsl"),
+    shader!("common/scalar.wgsl"),
+    shader!("common/vec4.wgsl"),
     shader!("sort/pairs.wgsl"),
 ];
 

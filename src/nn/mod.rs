@@ -1,14 +1,18 @@
 //! Layers: plain structs that declare parameters in a [`Scope`] and apply public ops to tensors.
 
+mod blocks;
 mod conv;
 mod embedding;
 mod linear;
+mod norm;
 mod params;
 mod regularise;
 
+pub use blocks::{AttentionBlock, ResidualBlock};
 pub use conv::Conv2d;
 pub use embedding::{Embedding, sinusoidal};
 pub use linear::Linear;
+pub use norm::{BatchNorm, GroupNorm, LayerNorm};
 pub use params::{Init, Param, Params, Scope};
 pub use regularise::{SpectralNorm, dropout, weight_standardised};
 

@@ -16,15 +16,19 @@
 //! | sort | gather along the inverse order |
 //! | langevin_step(x, g) | (ct, -step ct) |
 
+pub mod attention;
 pub mod binary;
 pub mod case;
+pub mod distance;
 pub mod index;
 pub mod langevin;
 pub mod matmul;
 pub mod movement;
+pub mod norm;
 pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod resize;
 pub mod scan;
 pub mod schedule;
 pub mod softmax;
@@ -80,6 +84,10 @@ pub fn list() -> Vec<Entry> {
         entry("pool", pool::cases),
         entry("scan", scan::cases),
         entry("softmax", softmax::cases),
+        entry("norm", norm::cases),
+        entry("resize", resize::cases),
+        entry("distance", distance::cases),
+        entry("attention", attention::cases),
         entry("sort", sort::cases),
     ]
 }

@@ -32,8 +32,7 @@ impl Op for Softmax {
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let dim = y.dim(y.shape().rank() - 1);
         let rows = y.count() / dim;
-        let (fold, width) =
-            if dim.is_multiple_of(4) { ("softmax/fold_vec4.wgsl", 4) } else { ("softmax/fold_scalar.wgsl", 1) };
+        let (fold, width) = if dim.is_multiple_of(4) { ("common/vec4.wgsl", 4) } else { ("common/scalar.wgsl", 1) };
         // As many lanes as a row feeds with a few elements each; the rest of the workgroup takes other rows.
         let size = if gpu.profile().software { 8 } else { 256 };
         let lanes = (dim / width / 4).max(1).next_power_of_two().min(size);

@@ -100,6 +100,18 @@ impl Tensor {
         Tensor::from_storage(device, shape, storage, None)
     }
 
+    /// A tensor whose elements are still to be written.
+    pub(crate) fn unwritten(device: &Device, shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        match device {
+            Device::Gpu(gpu) => {
+                let slice = gpu.alloc(shape.count() as u64 * 4);
+                Tensor::from_storage(device, shape, Storage::Gpu(slice), None)
+            }
+            Device::Oracle => Tensor::zeros(device, shape),
+        }
+    }
+
     /// A tensor of zeros.
     pub fn zeros(device: &Device, shape: impl Into<Shape>) -> Tensor {
         Tensor::full(device, shape, 0.0)

@@ -8,13 +8,13 @@
 //! energies near zero, since nothing else fixes their offset.
 
 use super::trainer::{Algorithm, Figure, State};
-use super::{Batches, OptimizerConfig, maps::plot_points};
+use super::{Batches, maps::plot_points};
 use crate::autodiff::grad;
 use crate::data::Dataset;
 use crate::energy::{Energy, EnergyConfig};
 use crate::error::Result;
 use crate::nn::Params;
-use crate::optim::{Adam, Ema, pack};
+use crate::optim::{Adam, AdamConfig, Ema, pack};
 use crate::plot;
 use crate::sample::{Langevin, ReplayBuffer, ReplayConfig};
 use crate::tensor::{Device, Feed, Key, Step, Tensor, Var};
@@ -43,7 +43,7 @@ pub struct Config {
     /// Where chains are kept.
     pub replay: ReplayConfig,
     /// How parameters move.
-    pub optimizer: OptimizerConfig,
+    pub optimizer: AdamConfig,
 }
 
 impl Default for Config {
@@ -58,7 +58,7 @@ impl Default for Config {
             energy: EnergyConfig::Mlp(Default::default()),
             langevin: Langevin::default(),
             replay: ReplayConfig::default(),
-            optimizer: OptimizerConfig::default(),
+            optimizer: AdamConfig::default(),
         }
     }
 }
@@ -90,7 +90,7 @@ impl ContrastiveDivergence {
         let replay = ReplayBuffer::new(device, &data.item, config.batch, &config.replay, &key.named("replay"))?;
         Ok(ContrastiveDivergence {
             energy,
-            adam: Adam::new(&params.flat(), config.optimizer.adam()),
+            adam: Adam::new(&params.flat(), config.optimizer.clone()),
             ema: Ema::new(&params.flat(), config.ema),
             params,
             replay,
@@ -226,9 +226,9 @@ impl Algorithm for ContrastiveDivergence {
     fn advice(&self) -> String {
         let Config { optimizer, langevin, energy_l2, .. } = &self.config;
         format!(
-            "Lower algorithm.optimizer.lr (now {}) or algorithm.langevin.step_size (now {}), take more \
+            "Lower algorithm.optimizer.rate.lr (now {}) or algorithm.langevin.step_size (now {}), take more \
              algorithm.langevin.steps (now {}), or raise algorithm.energy_l2 (now {energy_l2})",
-            optimizer.lr, langevin.step_size, langevin.steps
+            optimizer.rate.lr, langevin.step_size, langevin.steps
         )
     }
 }

@@ -78,14 +78,14 @@ fn an_interrupted_and_resumed_run_leaves_the_bytes_of_an_uninterrupted_one() {
 #[test]
 fn an_exploding_energy_stops_the_run_and_keeps_the_last_good_checkpoint() {
     let mut bad = config();
-    bad.optimizer.lr = 50.0;
+    bad.optimizer.rate.lr = 50.0;
     bad.energy_l2 = 0.0;
     let run = RunDir::create(folder("explode"), "").unwrap();
     let mut cd = build(&bad, &Device::oracle());
     let Err(Error::Diverged { step, seed: 1, what, advice }) = train(&mut cd, &run, 0, None) else {
         panic!("the run did not diverge")
     };
-    assert!(step > 0 && what.contains("energy") && advice.contains("algorithm.optimizer.lr"), "{what}: {advice}");
+    assert!(step > 0 && what.contains("energy") && advice.contains("algorithm.optimizer.rate.lr"), "{what}: {advice}");
     if let Ok(checkpoint) = run.load() {
         assert!(checkpoint.tensors.values().all(|t| t.data.iter().all(|v| v.is_finite())));
     }
