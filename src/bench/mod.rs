@@ -88,11 +88,11 @@ impl Bench {
             device.wait()?;
             Ok(start.elapsed().as_secs_f64())
         };
-        time(2)?;
+        time(1)?;
         Ok(time)
     }
 
-    /// Times the benchmark: batches of at least 50 ms, for a second or 20 batches, at least 5.
+    /// Times the benchmark: batches of at least 50 ms, for a second or 20 batches, at least 3.
     pub fn measure(&self, device: &Device, roofs: Roofs) -> Result<Row> {
         let mut time = self.timer(device)?;
         let mut iterations = 1;
@@ -101,7 +101,7 @@ impl Bench {
         }
         let mut ms = Vec::new();
         let start = Instant::now();
-        while ms.len() < 5 || (ms.len() < 20 && start.elapsed() < Duration::from_secs(1)) {
+        while ms.len() < 3 || (ms.len() < 20 && start.elapsed() < Duration::from_secs(1)) {
             ms.push(time(iterations)? * 1e3 / iterations as f64);
         }
         ms.sort_by(f64::total_cmp);
