@@ -1,11 +1,11 @@
-//! Energy-based models on hand-written WGSL compute shaders.
+#![doc = include_str!("../README.md")]
 
 pub mod autodiff;
 pub mod bench;
 pub mod cli;
 pub mod data;
-pub mod energy;
 pub mod diffusion;
+pub mod energy;
 pub mod error;
 pub mod gpu;
 pub mod io;

@@ -57,8 +57,7 @@ pub fn scores(session: &Session, effort: &Effort) -> Result<Map<String, Value>> 
         Some(toy) => {
             let samples = algorithm.sample(effort.n, effort.steps, &key.named("samples"))?.to_vec()?;
             let energy = algorithm.averaged();
-            let picture =
-                plot_points(&*energy, algorithm.temperature(), &session.device, toy.bounds(), &samples)?;
+            let picture = plot_points(&*energy, algorithm.temperature(), &session.device, toy.bounds(), &samples)?;
             crate::io::atomic::write_bytes(session.run.plot("density.png"), &picture.png())?;
             evaluate::points(&*energy, algorithm.temperature(), &session.device, toy, &samples, &key)?
         }
@@ -93,16 +92,26 @@ pub fn lines(scores: &Map<String, Value>) -> Vec<(String, String, String)> {
         Some(x) if v.is_f64() => format!("{x:.4}"),
         _ => v.to_string().trim_matches('"').to_string(),
     };
-    let companion = [("sw1", "sw1_floor", "floor"), ("sw2", "sw2_floor", "floor"), ("auc", "auc_ceiling", "ceiling"), ("nll", "entropy", "entropy of the data")];
+    let companion = [
+        ("sw1", "sw1_floor", "floor"),
+        ("sw2", "sw2_floor", "floor"),
+        ("auc", "auc_ceiling", "ceiling"),
+        ("nll", "entropy", "entropy of the data"),
+    ];
     let mut lines = Vec::new();
     for (name, value) in scores {
         if value.is_null() || companion.iter().any(|c| c.1 == name) {
             continue;
         }
-        let note = companion.iter().find(|c| c.0 == name).and_then(|c| Some(format!("({} {})", c.2, number(scores.get(c.1).filter(|v| !v.is_null())?))));
+        let note = companion
+            .iter()
+            .find(|c| c.0 == name)
+            .and_then(|c| Some(format!("({} {})", c.2, number(scores.get(c.1).filter(|v| !v.is_null())?))));
         match value {
             Value::Object(map) => {
-                lines.extend(map.iter().map(|(k, v)| (format!("{name} {k}"), number(v), "(AUROC of -E, 0.5 is chance)".into())));
+                lines.extend(
+                    map.iter().map(|(k, v)| (format!("{name} {k}"), number(v), "(AUROC of -E, 0.5 is chance)".into())),
+                );
             }
             _ => lines.push((name.clone(), number(value), note.unwrap_or_default())),
         }

@@ -44,7 +44,8 @@ fn pictures(session: &Session) -> Result<Vec<(std::path::PathBuf, String)>> {
     }
     let folder = run.root().join("samples");
     let entries = std::fs::read_dir(&folder).map_err(|e| Error::file(&folder, e))?;
-    let mut files: Vec<_> = entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "png")).collect();
+    let mut files: Vec<_> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "png")).collect();
     files.sort();
     let caption = |p: &std::path::PathBuf| p.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     list.extend(files.iter().rev().take(4).map(|p| (p.clone(), caption(p))));

@@ -59,7 +59,8 @@ impl Session {
             bar.set_position(progress.done);
         };
         let trainer = self.config.trainer.clone();
-        let mut trainer = Trainer { config: trainer, run: &self.run, seed: self.config.seed, stop: &STOP, progress: &mut show };
+        let mut trainer =
+            Trainer { config: trainer, run: &self.run, seed: self.config.seed, stop: &STOP, progress: &mut show };
         let result = trainer.train(&mut *self.algorithm, self.done);
         bar.finish_and_clear();
         result.inspect(|()| self.done = self.config.trainer.steps)
@@ -81,8 +82,6 @@ fn build(config: &RunConfig, device: &Device) -> Result<Box<dyn Algorithm>> {
     let data = Dataset::load(&config.data, Split::Train)?;
     let key = Key::new(config.seed).named("training");
     match &config.algorithm {
-        AlgorithmConfig::ContrastiveDivergence(cd) => {
-            Ok(Box::new(ContrastiveDivergence::new(cd, data, device, &key)?))
-        }
+        AlgorithmConfig::ContrastiveDivergence(cd) => Ok(Box::new(ContrastiveDivergence::new(cd, data, device, &key)?)),
     }
 }

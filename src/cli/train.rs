@@ -73,7 +73,10 @@ pub fn resume(args: &ResumeArgs) -> Result<()> {
     }
     if session.done >= session.config.trainer.steps {
         let dir = args.dir.display();
-        return Err(Error::setting(format!("{dir} has done its {} iterations; ask for more with --steps", session.done)));
+        return Err(Error::setting(format!(
+            "{dir} has done its {} iterations; ask for more with --steps",
+            session.done
+        )));
     }
     println!("continuing {} after {} iterations", args.dir.display(), session.done);
     run(session)

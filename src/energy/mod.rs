@@ -55,8 +55,12 @@ impl EnergyConfig {
         match (self, item) {
             (EnergyConfig::Mlp(config), [inputs]) => Ok(Box::new(MlpEnergy::new(scope, *inputs, config))),
             (EnergyConfig::Conv(config), [_, _, channels]) => Ok(Box::new(ConvEnergy::new(scope, *channels, config))),
-            (EnergyConfig::Mlp(_), _) => Err(Error::setting(format!("an mlp energy takes points, the data are {item:?}; use energy.kind = \"conv\""))),
-            (EnergyConfig::Conv(_), _) => Err(Error::setting(format!("a conv energy takes images, the data are {item:?}; use energy.kind = \"mlp\""))),
+            (EnergyConfig::Mlp(_), _) => Err(Error::setting(format!(
+                "an mlp energy takes points, the data are {item:?}; use energy.kind = \"conv\""
+            ))),
+            (EnergyConfig::Conv(_), _) => Err(Error::setting(format!(
+                "a conv energy takes images, the data are {item:?}; use energy.kind = \"mlp\""
+            ))),
         }
     }
 }

@@ -12,8 +12,8 @@ mod profile;
 mod read;
 mod recorder;
 mod shader;
-mod translate;
 mod texels;
+mod translate;
 
 pub use buffer::{ALIGNMENT, PoolStats, Slice, round_up};
 pub use capture::Captured;

@@ -15,7 +15,13 @@ pub struct ResidualBlock {
 
 impl ResidualBlock {
     /// A block from `inputs` to `outputs` channels, shifted by an embedding of `time` values where there is one.
-    pub fn new(scope: &Scope, inputs: usize, outputs: usize, time: Option<usize>, activation: Activation) -> ResidualBlock {
+    pub fn new(
+        scope: &Scope,
+        inputs: usize,
+        outputs: usize,
+        time: Option<usize>,
+        activation: Activation,
+    ) -> ResidualBlock {
         ResidualBlock {
             first: Conv2d::new(&scope.scope("conv0"), inputs, outputs, 3, 1),
             second: Conv2d::new(&scope.scope("conv1"), outputs, outputs, 3, 1),

@@ -19,11 +19,11 @@
 pub mod attention;
 pub mod binary;
 pub mod case;
+pub mod conv2d;
 pub mod distance;
+mod gemm;
 pub mod index;
 pub mod langevin;
-pub mod conv2d;
-mod gemm;
 pub mod matmul;
 pub mod movement;
 pub mod norm;

@@ -87,7 +87,13 @@ impl Adam {
         let slices = [p, g, norm, self.hyper.tensor(), &m, &v, &next].map(|t| t.slice());
         let work = Work { bytes: 28 * p.count() as u64, flops: 14 * p.count() as u64 };
         let kernel = Kernel::new(shader!("optim/adam.wgsl"));
-        gpu.dispatch(&kernel, &[quads, beta1, beta2, eps, decay, clip], &slices, Groups::Invocations(quads.into()), work);
+        gpu.dispatch(
+            &kernel,
+            &[quads, beta1, beta2, eps, decay, clip],
+            &slices,
+            Groups::Invocations(quads.into()),
+            work,
+        );
         next
     }
 
@@ -151,7 +157,8 @@ mod tests {
         assert_near(&run(config, &[[0.0, 0.0]]), [0.95, -1.9]);
         // With eps far above the gradient the step is proportional to it: the clip is visible.
         let soft = AdamConfig { eps: 1e3, clip_norm: 1.0, rate, ..Default::default() };
-        let (clipped, free) = (run(soft.clone(), &[[3.0, 4.0]]), run(AdamConfig { clip_norm: 0.0, ..soft }, &[[3.0, 4.0]]));
+        let (clipped, free) =
+            (run(soft.clone(), &[[3.0, 4.0]]), run(AdamConfig { clip_norm: 0.0, ..soft }, &[[3.0, 4.0]]));
         let ratio = (1.0 - clipped[0]) / (1.0 - free[0]);
         assert!((ratio - 0.2).abs() < 2e-3, "{ratio}");
     }

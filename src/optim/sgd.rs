@@ -37,7 +37,13 @@ impl Sgd {
                 let words = [quads, (self.momentum as f32).to_bits()];
                 let slices = [&p, g, self.lr.tensor(), &v, &next].map(|t| t.slice());
                 let work = Work { bytes: 20 * p.count() as u64, flops: 4 * p.count() as u64 };
-                gpu.dispatch(&Kernel::new(shader!("optim/sgd.wgsl")), &words, &slices, Groups::Invocations(quads.into()), work);
+                gpu.dispatch(
+                    &Kernel::new(shader!("optim/sgd.wgsl")),
+                    &words,
+                    &slices,
+                    Groups::Invocations(quads.into()),
+                    work,
+                );
                 next
             }
             Device::Oracle => {

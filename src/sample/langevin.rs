@@ -80,8 +80,8 @@ impl Mala {
             let key = key.index(k as u64);
             let y = langevin.step(&x, &g, &key.named("noise"));
             let (e_y, g_y) = energy.value_and_gradient(&y);
-            let log_ratio = (&e - &e_y).mul_scalar(1.0 / self.temperature)
-                + (self.log_q(&x, &y, &g_y) - self.log_q(&y, &x, &g));
+            let log_ratio =
+                (&e - &e_y).mul_scalar(1.0 / self.temperature) + (self.log_q(&x, &y, &g_y) - self.log_q(&y, &x, &g));
             let u = Tensor::uniform(x.device(), [n], &key.named("accept"));
             let accept = u.log().less(&log_ratio);
             let each = accept.reshape([n, 1]);

@@ -37,7 +37,13 @@ pub struct ReplayBuffer {
 
 impl ReplayBuffer {
     /// A memory of fresh chains, from which `batch` are drawn at a time.
-    pub fn new(device: &Device, item: &[usize], batch: usize, config: &ReplayConfig, key: &Key) -> Result<ReplayBuffer> {
+    pub fn new(
+        device: &Device,
+        item: &[usize],
+        batch: usize,
+        config: &ReplayConfig,
+        key: &Key,
+    ) -> Result<ReplayBuffer> {
         let shape: Vec<usize> = [config.size].into_iter().chain(item.iter().copied()).collect();
         Ok(ReplayBuffer {
             chains: Var::new(&fresh(device, shape.into(), config, &key.named("first"))),

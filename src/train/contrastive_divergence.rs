@@ -183,7 +183,8 @@ impl Algorithm for ContrastiveDivergence {
             ("chains".to_string(), State::Value(self.replay.chains.clone())),
         ];
         state.extend(self.adam.state().into_iter().map(|(name, var)| (format!("adam.{name}"), flat(var))));
-        state.extend(self.params.buffers().into_iter().map(|(name, var)| (format!("buffer.{name}"), State::Value(var))));
+        state
+            .extend(self.params.buffers().into_iter().map(|(name, var)| (format!("buffer.{name}"), State::Value(var))));
         state
     }
 

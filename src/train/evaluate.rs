@@ -14,7 +14,13 @@ const SEEDS: usize = 5;
 const GRID: usize = 400;
 
 /// Energies of host rows `[n, item...]`, computed in parts of `at_once` rows.
-pub fn energies(energy: &dyn Energy, device: &Device, item: &[usize], rows: &[f32], at_once: usize) -> Result<Vec<f32>> {
+pub fn energies(
+    energy: &dyn Energy,
+    device: &Device,
+    item: &[usize],
+    rows: &[f32],
+    at_once: usize,
+) -> Result<Vec<f32>> {
     let size: usize = item.iter().product();
     let mut out = Vec::with_capacity(rows.len() / size);
     for part in rows.chunks(size * at_once) {
@@ -29,7 +35,14 @@ pub fn energies(energy: &dyn Energy, device: &Device, item: &[usize], rows: &[f3
 /// `sw1`, `sw2` are means over five fresh reference sets, beside the floors that two true samples reach; `auc` is that of
 /// -E between data and uniform points on the box; `grid_kl` is KL(true || model) and `nll` that of fresh data, in nats,
 /// with both normalised on the grid.
-pub fn points(energy: &dyn Energy, temperature: f64, device: &Device, toy: Toy, samples: &[f32], key: &Key) -> Result<Map<String, Value>> {
+pub fn points(
+    energy: &dyn Energy,
+    temperature: f64,
+    device: &Device,
+    toy: Toy,
+    samples: &[f32],
+    key: &Key,
+) -> Result<Map<String, Value>> {
     let n = samples.len() / 2;
     let [lo, hi] = toy.bounds();
     let at_temperature = |rows: &[f32]| -> Result<Vec<f32>> {
@@ -81,7 +94,13 @@ pub fn points(energy: &dyn Energy, temperature: f64, device: &Device, toy: Toy, 
 }
 
 /// AUROC of -E telling images of `data` from those of each other set: 1 when every outlier has the higher energy.
-pub fn out_of_distribution(energy: &dyn Energy, device: &Device, data: &Dataset, others: &[(String, Dataset)], n: usize) -> Result<Map<String, Value>> {
+pub fn out_of_distribution(
+    energy: &dyn Energy,
+    device: &Device,
+    data: &Dataset,
+    others: &[(String, Dataset)],
+    n: usize,
+) -> Result<Map<String, Value>> {
     let rows = |set: &Dataset| set.rows(&(0..n.min(set.len())).collect::<Vec<_>>());
     let inside = energies(energy, device, &data.item, &rows(data), 250)?;
     let mut scores = Map::new();

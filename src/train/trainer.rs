@@ -123,8 +123,16 @@ impl Trainer<'_> {
         let start = Instant::now();
         let fresh = from == 0;
         let mut log = Log {
-            metrics: if fresh { MetricsLog::create(self.run.metrics())? } else { MetricsLog::resume(self.run.metrics(), from)? },
-            events: if fresh { EventLog::create(self.run.events())? } else { EventLog::resume(self.run.events(), from)? },
+            metrics: if fresh {
+                MetricsLog::create(self.run.metrics())?
+            } else {
+                MetricsLog::resume(self.run.metrics(), from)?
+            },
+            events: if fresh {
+                EventLog::create(self.run.events())?
+            } else {
+                EventLog::resume(self.run.events(), from)?
+            },
             figures: algorithm.figures(),
             arriving: VecDeque::new(),
             newest: Vec::new(),
@@ -146,7 +154,10 @@ impl Trainer<'_> {
             }
             if last || done % self.config.sample_every == 0 {
                 for (stem, png) in algorithm.pictures()? {
-                    crate::io::atomic::write_bytes(self.run.root().join("samples").join(format!("{stem}-{done:07}.png")), &png)?;
+                    crate::io::atomic::write_bytes(
+                        self.run.root().join("samples").join(format!("{stem}-{done:07}.png")),
+                        &png,
+                    )?;
                     log.events.image(done, &stem, &png)?;
                 }
             }
@@ -162,7 +173,8 @@ impl Trainer<'_> {
         match error {
             Error::Diverged { step, what, .. } => {
                 let last = self.run.checkpoint_last();
-                let kept = if last.exists() { format!("; the last good state is {}", last.display()) } else { String::new() };
+                let kept =
+                    if last.exists() { format!("; the last good state is {}", last.display()) } else { String::new() };
                 Error::Diverged { step, seed: self.seed, what, advice: format!("{}{kept}", algorithm.advice()) }
             }
             other => other,

@@ -3,8 +3,11 @@
 mod cli;
 mod gradcheck;
 mod layers;
+mod objectives;
 mod oracle;
 mod replay;
+mod samplers;
 mod shaders;
 mod support;
 mod tint;
+mod training;

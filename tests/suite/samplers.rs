@@ -57,7 +57,8 @@ fn mala_keeps_the_weights_of_a_mixture_that_it_starts_from() {
 #[test]
 fn clipping_keeps_chains_inside_and_noise_scale_overrides_the_temperature() {
     let device = Device::oracle();
-    let langevin = Langevin { steps: 5, step_size: 0.1, noise_scale: Some(0.0), clip: Some((0.2, 1.0)), ..Langevin::default() };
+    let langevin =
+        Langevin { steps: 5, step_size: 0.1, noise_scale: Some(0.0), clip: Some((0.2, 1.0)), ..Langevin::default() };
     let x = langevin.run(&Quadratic { variance: 1.0 }, &Tensor::full(&device, [3, 1], 1.0), &Key::new(0));
     assert!(x.to_f64().unwrap().iter().all(|v| (v - 0.9f64.powi(5)).abs() < 1e-12));
     assert_eq!(Langevin { step_size: 0.02, ..Langevin::default() }.noise(), 0.2);

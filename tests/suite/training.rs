@@ -39,7 +39,8 @@ fn folder(name: &str) -> PathBuf {
 /// Trains to iteration 20, raising the stop flag after `interrupt` iterations.
 fn train(cd: &mut ContrastiveDivergence, run: &RunDir, from: u64, interrupt: Option<u64>) -> Result<()> {
     let stop = AtomicBool::new(false);
-    let mut progress = |p: &ebm::train::Progress| stop.store(interrupt.is_some_and(|at| p.done + 1 >= at), Ordering::Relaxed);
+    let mut progress =
+        |p: &ebm::train::Progress| stop.store(interrupt.is_some_and(|at| p.done + 1 >= at), Ordering::Relaxed);
     let config = TrainerConfig { steps: 20, log_every: 3, checkpoint_every: 7, sample_every: 20 };
     Trainer { config, run, seed: 1, stop: &stop, progress: &mut progress }.train(cd, from)
 }
@@ -96,7 +97,8 @@ fn an_exploding_energy_stops_the_run_and_keeps_the_last_good_checkpoint() {
 fn a_checkpoint_of_another_model_is_refused_by_name() {
     let run = RunDir::create(folder("other"), "").unwrap();
     train(&mut build(&config(), &Device::oracle()), &run, 0, None).unwrap();
-    let wider = Config { energy: EnergyConfig::Mlp(MlpConfig { hidden: vec![32, 16], ..Default::default() }), ..config() };
+    let wider =
+        Config { energy: EnergyConfig::Mlp(MlpConfig { hidden: vec![32, 16], ..Default::default() }), ..config() };
     let mut checkpoint: Checkpoint = run.load().unwrap();
     let error = restore(&mut checkpoint, &build(&wider, &Device::oracle())).unwrap_err().to_string();
     assert!(error.contains("energy.layer0") && error.contains("[32, 2]"), "{error}");
