@@ -5,6 +5,7 @@ pub mod bench;
 pub mod cli;
 pub mod data;
 pub mod energy;
+pub mod diffusion;
 pub mod error;
 pub mod gpu;
 pub mod io;

@@ -53,14 +53,14 @@ fn noise_of(quad: u32) -> vec4f {
     return vec4f(noises[n.x], noises[n.y], noises[n.z], noises[n.w]);
 }
 
-fn moved(quad: u32) -> vec4f {
+fn moved(quad: u32, tick: u32) -> vec4f {
     let here = x[quad];
     var next = here - step_of(quad) * g[quad];
     if TETHER != 0u {
         next -= tether_of(quad) * (here - anchor[quad]);
     }
     if NOISE != 0u {
-        next += noise_of(quad) * to_normal(to_unit(random_bits(p.key, u32(clock[0]), quad)));
+        next += noise_of(quad) * to_normal(to_unit(random_bits(p.key, tick, quad)));
     }
     if CLIP {
         next = clamp(next, vec4f(p.lo), vec4f(p.hi));
@@ -71,11 +71,12 @@ fn moved(quad: u32) -> vec4f {
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
+    let tick = u32(clock[0]);
     let start = linear_group(group, groups) * 1024u + local;
     for (var j = 0u; j < 4u; j++) {
         let quad = start + j * 256u;
         if quad < p.quads {
-            y[quad] = moved(quad);
+            y[quad] = moved(quad, tick);
         }
     }
 }

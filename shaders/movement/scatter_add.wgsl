@@ -25,10 +25,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let r = f32(e / p.inner % p.dim);
     let o = e / p.inner / p.dim;
     var sum = T(0.0);
-    for (var k = 0u; k < p.n; k++) {
-        if index[o * p.list + k] == r {
-            sum += x[(o * p.n + k) * p.inner + i];
+    var k = 0u;
+    loop {
+        // Searching is a loop of its own: software Vulkan runs both sides of every branch, but does leave loops.
+        while k < p.n && index[o * p.list + k] != r {
+            k++;
         }
+        if k >= p.n {
+            break;
+        }
+        sum += x[(o * p.n + k) * p.inner + i];
+        k++;
     }
     y[e] = sum;
 }

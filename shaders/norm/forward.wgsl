@@ -1,5 +1,5 @@
 // norm/forward - group norm with optional gamma, beta and silu: y, as in norm/group.wgsl.
-// work item: items WIDTH apart. traffic: 8 bytes per element; the second reading of a block comes from the cache.
+// work item: pixels DOWN apart. traffic: 8 bytes per element; the second reading of a block comes from the cache.
 //#include "norm/group.wgsl"
 
 @group(0) @binding(4) var<storage, read_write> y: array<T>;
@@ -14,8 +14,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let channel = g % p.blocks * SPAN;
     let base = g / p.blocks * p.pixels * p.stride + channel;
     let m = moments(base, local);
-    for (var i = local; i < p.pixels * SPAN; i += WIDTH) {
-        let at = item(base, i);
-        y[at] = activate(affine(normalise(x[at], m), channel + i % SPAN));
+    for (var j = local % ACROSS; j < SPAN; j += ACROSS) {
+        let f = affine_at(channel + j);
+        for (var i = local / ACROSS; i < p.pixels; i += DOWN) {
+            let at = base + i * p.stride + j;
+            y[at] = activate(f.gain * normalise(x[at], m) + f.bias);
+        }
     }
 }

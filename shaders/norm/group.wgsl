@@ -1,5 +1,6 @@
 // What the group norm kernels share. One workgroup has one block of channels of one image x[n, :, block]: a group, or
-// four channels where groups are smaller. An item is one T of one pixel of the block.
+// four channels where groups are smaller. Every lane keeps to its own channels, so that it reads their gamma and beta once:
+// ACROSS lanes lie side by side over the SPAN T's of a pixel, the others take other pixels.
 //   z = gamma xhat + beta, xhat = (x - mean) / sqrt(variance + eps), y = z or silu(z)
 //#include "common/index.wgsl"
 //#include LAYOUT
@@ -7,6 +8,8 @@
 const WIDTH: u32 = 8u; // @param
 // T's of a block in one pixel.
 const SPAN: u32 = 1u; // @param
+const ACROSS: u32 = 1u; // @param
+const DOWN: u32 = WIDTH / ACROSS;
 const AFFINE: bool = false; // @param
 const SILU: bool = false; // @param
 
@@ -23,11 +26,11 @@ var<workgroup> sh_b: array<T, WIDTH>;
 
 struct Pair { a: T, b: T }
 
-// The sums of a and b over the workgroup, in a fixed order.
-fn total(a: T, b: T, local: u32) -> Pair {
+// The sums of a and b over the lanes with the same number modulo `lanes`, in a fixed order.
+fn total(a: T, b: T, local: u32, lanes: u32) -> Pair {
     sh_a[local] = a;
     sh_b[local] = b;
-    for (var half = WIDTH / 2u; half > 0u; half /= 2u) {
+    for (var half = WIDTH / 2u; half >= lanes; half /= 2u) {
         workgroupBarrier(); // the upper half is written
         if local < half {
             sh_a[local] += sh_a[local + half];
@@ -35,14 +38,9 @@ fn total(a: T, b: T, local: u32) -> Pair {
         }
     }
     workgroupBarrier(); // the sums are written
-    let sum = Pair(sh_a[0], sh_b[0]);
+    let sum = Pair(sh_a[local % lanes], sh_b[local % lanes]);
     workgroupBarrier(); // the sums are read; the memory may be reused
     return sum;
-}
-
-// Where item i of the block that starts at `base` is.
-fn item(base: u32, i: u32) -> u32 {
-    return base + i / SPAN * p.stride + i % SPAN;
 }
 
 // xhat = (x - shift - mean) * scale. `shift` is one element of the group: sums of x - shift lose no digits to a mean
@@ -53,12 +51,14 @@ fn moments(base: u32, local: u32) -> Moments {
     let shift = first(x[base]);
     var sum = T(0.0);
     var squares = T(0.0);
-    for (var i = local; i < p.pixels * SPAN; i += WIDTH) {
-        let d = x[item(base, i)] - shift;
-        sum += d;
-        squares += d * d;
+    for (var j = local % ACROSS; j < SPAN; j += ACROSS) {
+        for (var i = local / ACROSS; i < p.pixels; i += DOWN) {
+            let d = x[base + i * p.stride + j] - shift;
+            sum += d;
+            squares += d * d;
+        }
     }
-    let sums = total(sum, squares, local);
+    let sums = total(sum, squares, local, 1u);
     let mean = fold(sums.a) * p.inverse;
     let variance = max(fold(sums.b) * p.inverse - mean * mean, T(0.0));
     return Moments(shift, mean, inverseSqrt(variance + p.eps));
@@ -68,12 +68,14 @@ fn normalise(v: T, m: Moments) -> T {
     return (v - m.shift - m.mean) * m.scale;
 }
 
-// Before the activation; `c` counts T's of channels.
-fn affine(xhat: T, c: u32) -> T {
+// z = gain xhat + bias of the T's of channels at c.
+struct Affine { gain: T, bias: T }
+
+fn affine_at(c: u32) -> Affine {
     if AFFINE {
-        return gamma[c] * xhat + beta[c];
+        return Affine(gamma[c], beta[c]);
     }
-    return xhat;
+    return Affine(T(1.0), T(0.0));
 }
 
 fn logistic(z: T) -> T {

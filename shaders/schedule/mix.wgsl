@@ -35,6 +35,7 @@ fn weights(quad: u32) -> mat4x4f {
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
+    let tick = u32(clock[0]);
     let start = linear_group(group, groups) * 1024u + local;
     for (var j = 0u; j < 4u; j++) {
         let quad = start + j * 256u;
@@ -45,7 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
                 sum += w[1] * e[quad];
             }
             if NOISE {
-                sum += w[2] * to_normal(to_unit(random_bits(p.key, u32(clock[0]), quad)));
+                sum += w[2] * to_normal(to_unit(random_bits(p.key, tick, quad)));
             }
             y[quad] = sum;
         }

@@ -13,6 +13,7 @@ mod read;
 mod recorder;
 mod shader;
 mod translate;
+mod texels;
 
 pub use buffer::{ALIGNMENT, PoolStats, Slice, round_up};
 pub use capture::Captured;

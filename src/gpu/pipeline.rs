@@ -9,15 +9,26 @@ use std::rc::Rc;
 pub(super) struct Pipeline {
     pub name: String,
     pub raw: Option<(wgpu::ComputePipeline, wgpu::BindGroupLayout)>,
-    /// For each storage binding from 1 on: whether the shader only reads it. Also identifies the layout.
-    pub read_only: Vec<bool>,
+    /// How the shader uses each binding from 1 on. Also identifies the layout.
+    pub access: Vec<Access>,
     pub workgroup: [u32; 3],
+}
+
+/// How a shader uses an array.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Access {
+    /// As a buffer that it only reads.
+    Read,
+    /// As a buffer that it writes.
+    Write,
+    /// As a texture (`texture_2d<f32>`) that the recorder copies the array into; see `texels`.
+    Texels,
 }
 
 #[derive(Default)]
 pub(super) struct Pipelines {
     by_name: HashMap<String, Rc<Pipeline>>,
-    layouts: HashMap<Vec<bool>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
+    layouts: HashMap<Vec<Access>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
     kernels: BTreeMap<String, Kernel>,
 }
 
@@ -26,7 +37,7 @@ pub(super) const PARAMS_BYTES: u64 = 256;
 
 /// What the host needs to know of a shader, as naga reads it.
 pub(super) struct Interface {
-    pub read_only: Vec<bool>,
+    pub access: Vec<Access>,
     pub workgroup: [u32; 3],
 }
 
@@ -36,18 +47,22 @@ pub(super) fn reflect(text: &str) -> Result<Interface, String> {
     options.capabilities = naga::valid::Capabilities::all();
     let module =
         naga::front::wgsl::Frontend::new_with_options(options).parse(text).map_err(|e| e.emit_to_string(text))?;
-    let mut bindings: Vec<(u32, bool)> = Vec::new();
+    let mut bindings: Vec<(u32, Access)> = Vec::new();
     for (_, global) in module.global_variables.iter() {
-        if let (naga::AddressSpace::Storage { access }, Some(at)) = (global.space, global.binding.as_ref()) {
-            bindings.push((at.binding, !access.contains(naga::StorageAccess::STORE)));
-        }
+        let access = match global.space {
+            naga::AddressSpace::Storage { access } if access.contains(naga::StorageAccess::STORE) => Access::Write,
+            naga::AddressSpace::Storage { .. } => Access::Read,
+            naga::AddressSpace::Handle => Access::Texels,
+            _ => continue,
+        };
+        bindings.extend(global.binding.as_ref().map(|at| (at.binding, access)));
     }
-    bindings.sort();
+    bindings.sort_by_key(|b| b.0);
     if let Some((i, _)) = bindings.iter().enumerate().find(|(i, (b, _))| *b as usize != i + 1) {
-        return Err(format!("storage bindings must be 1, 2, ...: number {} is missing", i + 1));
+        return Err(format!("bindings must be 1, 2, ...: number {} is missing", i + 1));
     }
     let entry = module.entry_points.iter().find(|e| e.name == "main").ok_or("no entry point `main`")?;
-    Ok(Interface { read_only: bindings.iter().map(|b| b.1).collect(), workgroup: entry.workgroup_size })
+    Ok(Interface { access: bindings.iter().map(|b| b.1).collect(), workgroup: entry.workgroup_size })
 }
 
 impl Gpu {
@@ -62,14 +77,14 @@ impl Gpu {
             let mut pipelines = self.0.pipelines.borrow_mut();
             let (bind_layout, layout) = pipelines
                 .layouts
-                .entry(interface.read_only.clone())
-                .or_insert_with(|| make_layout(backend, &interface.read_only));
+                .entry(interface.access.clone())
+                .or_insert_with(|| make_layout(backend, &interface.access));
             (compile(backend, kernel.name(), &text, layout, self.0.options.checked), bind_layout.clone())
         });
         let pipeline = Rc::new(Pipeline {
             name: kernel.name().to_string(),
             raw,
-            read_only: interface.read_only,
+            access: interface.access,
             workgroup: interface.workgroup,
         });
         let mut pipelines = self.0.pipelines.borrow_mut();
@@ -84,17 +99,26 @@ impl Gpu {
     }
 }
 
-fn make_layout(backend: &Backend, read_only: &[bool]) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
-    let entry = |binding, ty, has_dynamic_offset, min| wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: min },
-        count: None,
+fn make_layout(backend: &Backend, access: &[Access]) -> (wgpu::BindGroupLayout, wgpu::PipelineLayout) {
+    let entry =
+        |binding, ty| wgpu::BindGroupLayoutEntry { binding, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None };
+    let buffer =
+        |ty, has_dynamic_offset, min| wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: min };
+    let storage = |read_only| buffer(wgpu::BufferBindingType::Storage { read_only }, false, None);
+    let texture = wgpu::BindingType::Texture {
+        sample_type: wgpu::TextureSampleType::Float { filterable: false },
+        view_dimension: wgpu::TextureViewDimension::D2,
+        multisampled: false,
     };
-    let uniform = wgpu::BufferSize::new(PARAMS_BYTES);
-    let mut entries = vec![entry(0, wgpu::BufferBindingType::Uniform, true, uniform)];
-    for (i, &read_only) in read_only.iter().enumerate() {
-        entries.push(entry(i as u32 + 1, wgpu::BufferBindingType::Storage { read_only }, false, None));
+    let params = wgpu::BufferSize::new(PARAMS_BYTES);
+    let mut entries = vec![entry(0, buffer(wgpu::BufferBindingType::Uniform, true, params))];
+    for (i, access) in access.iter().enumerate() {
+        let ty = match access {
+            Access::Read => storage(true),
+            Access::Write => storage(false),
+            Access::Texels => texture,
+        };
+        entries.push(entry(i as u32 + 1, ty));
     }
     let bind_layout =
         backend.device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries });

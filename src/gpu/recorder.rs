@@ -1,7 +1,8 @@
 //! Recording: many dispatches, one compute pass, one submission. Nothing here waits for the device.
 
 use super::device::Backend;
-use super::pipeline::{PARAMS_BYTES, Pipeline};
+use super::pipeline::{Access, PARAMS_BYTES, Pipeline};
+use super::texels::{Scratch, Texels};
 use super::{Gpu, Kernel, Slice, Work, profile, round_up};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -37,8 +38,27 @@ impl Groups {
 /// Something the device will do.
 #[derive(Clone)]
 pub(super) enum Command {
-    Dispatch { pipeline: Rc<Pipeline>, bindings: wgpu::BindGroup, words: Rc<[u32]>, grid: [u32; 3], work: Work },
-    Copy { from: wgpu::Buffer, from_offset: u64, to: wgpu::Buffer, to_offset: u64, bytes: u64 },
+    Dispatch {
+        pipeline: Rc<Pipeline>,
+        bindings: wgpu::BindGroup,
+        words: Rc<[u32]>,
+        grid: [u32; 3],
+        work: Work,
+    },
+    /// Fills a scratch texture for the dispatch that follows.
+    Texels {
+        from: wgpu::Buffer,
+        from_offset: u64,
+        to: wgpu::Texture,
+        bytes: u64,
+    },
+    Copy {
+        from: wgpu::Buffer,
+        from_offset: u64,
+        to: wgpu::Buffer,
+        to_offset: u64,
+        bytes: u64,
+    },
 }
 
 pub(super) struct Recorder {
@@ -49,7 +69,8 @@ pub(super) struct Recorder {
     /// The uniform arena: one parameter block per pending dispatch, bound with a dynamic offset.
     arena: Option<wgpu::Buffer>,
     stride: u64,
-    bindings: HashMap<(Vec<bool>, Vec<[u64; 3]>), wgpu::BindGroup>,
+    bindings: HashMap<(Vec<Access>, Vec<[u64; 3]>), wgpu::BindGroup>,
+    scratch: Scratch,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     pub staging: HashMap<u64, Vec<wgpu::Buffer>>,
 }
@@ -80,13 +101,24 @@ impl Recorder {
             }),
             stride,
             bindings: HashMap::new(),
+            scratch: Scratch::default(),
             in_flight: VecDeque::new(),
             staging: HashMap::new(),
         }
     }
 
-    fn bind(&mut self, backend: &Backend, pipeline: &Pipeline, slices: &[&Slice]) -> wgpu::BindGroup {
-        let key = (pipeline.read_only.clone(), slices.iter().map(|s| [s.buffer.id(), s.offset, s.bytes]).collect());
+    fn bind(
+        &mut self,
+        backend: &Backend,
+        pipeline: &Pipeline,
+        slices: &[&Slice],
+        texels: &[Option<Texels>],
+    ) -> wgpu::BindGroup {
+        let identity = |(s, t): (&&Slice, &Option<Texels>)| match t {
+            Some(texels) => [texels.id, 0, 0],
+            None => [s.buffer.id(), s.offset, s.bytes],
+        };
+        let key = (pipeline.access.clone(), slices.iter().zip(texels).map(identity).collect());
         if self.bindings.len() >= MAX_BINDINGS {
             self.bindings.clear();
         }
@@ -94,23 +126,20 @@ impl Recorder {
         self.bindings
             .entry(key)
             .or_insert_with(|| {
-                let resource = |buffer, offset, bytes| {
-                    wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                        buffer,
-                        offset,
-                        size: wgpu::BufferSize::new(bytes),
-                    })
+                let buffer = |buffer, offset, bytes| {
+                    let size = wgpu::BufferSize::new(bytes);
+                    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size })
                 };
-                let arena = arena.as_ref().map(|a| (0, a, 0, PARAMS_BYTES)).into_iter();
-                let rest = slices.iter().enumerate();
-                let rest = rest.filter_map(|(i, s)| Some((i as u32 + 1, s.buffer.raw()?, s.offset, s.bytes)));
-                let entries: Vec<_> = arena
-                    .chain(rest)
-                    .map(|(binding, b, offset, bytes)| wgpu::BindGroupEntry {
-                        binding,
-                        resource: resource(b, offset, bytes),
-                    })
-                    .collect();
+                let arena = arena.as_ref().map(|a| (0, buffer(a, 0, PARAMS_BYTES))).into_iter();
+                let rest = slices.iter().zip(texels).enumerate().filter_map(|(i, (s, t))| {
+                    let resource = match t {
+                        Some(texels) => wgpu::BindingResource::TextureView(&texels.view),
+                        None => buffer(s.buffer.raw()?, s.offset, s.bytes),
+                    };
+                    Some((i as u32 + 1, resource))
+                });
+                let entries: Vec<_> =
+                    arena.chain(rest).map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
                 let descriptor = wgpu::BindGroupDescriptor { label: None, layout, entries: &entries };
                 backend.device.create_bind_group(&descriptor)
             })
@@ -128,7 +157,7 @@ impl Gpu {
             return;
         }
         let pipeline = self.pipeline(kernel);
-        assert_eq!(pipeline.read_only.len(), slices.len(), "{}: bindings", kernel.name());
+        assert_eq!(pipeline.access.len(), slices.len(), "{}: bindings", kernel.name());
         assert!(words.len() as u64 * 4 <= PARAMS_BYTES, "{}: {} parameter words", kernel.name(), words.len());
         let Some(backend) = &self.0.backend else { return };
         let workgroup = pipeline.workgroup.iter().map(|&w| w as u64).product();
@@ -136,8 +165,21 @@ impl Gpu {
         if grid.contains(&0) {
             return;
         }
-        let bindings = self.0.recorder.borrow_mut().bind(backend, &pipeline, slices);
+        let texels = self.copy_to_texels(backend, &pipeline.access, slices);
+        let bindings = self.0.recorder.borrow_mut().bind(backend, &pipeline, slices, &texels);
         self.record(Command::Dispatch { pipeline, bindings, words: words.into(), grid, work }, slices);
+    }
+
+    /// Copies what the kernel reads as texels into scratch textures.
+    fn copy_to_texels(&self, backend: &Backend, access: &[Access], slices: &[&Slice]) -> Vec<Option<Texels>> {
+        let copy = |(i, slice): (usize, &&Slice)| {
+            let from = slice.buffer.raw().filter(|_| access[i] == Access::Texels)?;
+            let texels = self.0.recorder.borrow_mut().scratch.take(backend, i, slice.bytes);
+            let (from, to) = (from.clone(), texels.texture.clone());
+            self.record(Command::Texels { from, from_offset: slice.offset, to, bytes: slice.bytes }, &[slice]);
+            Some(texels)
+        };
+        slices.iter().enumerate().map(copy).collect()
     }
 
     /// Records a copy of `bytes` bytes (a multiple of 4) into `to` at byte `to_offset`.
@@ -247,6 +289,10 @@ impl Recorder {
                         pass.set_bind_group(0, bindings, &[at as u32]);
                         pass.dispatch_workgroups(grid[0], grid[1], grid[2]);
                     }
+                }
+                Command::Texels { from, from_offset, to, bytes } => {
+                    drop(pass.take());
+                    super::texels::copy(&mut encoder, from, *from_offset, to, *bytes);
                 }
                 Command::Copy { from, from_offset, to, to_offset, bytes } => {
                     drop(pass.take());

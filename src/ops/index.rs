@@ -98,8 +98,8 @@ struct ScatterAdd {
     lists: Lists,
 }
 
-/// Indices that one invocation looks at: software Vulkan cuts loops at 65,535.
-const MAX_INDICES: usize = 32_768;
+/// Indices that one invocation looks at, each in up to three turns of a loop: software Vulkan cuts loops at 65,535.
+const MAX_INDICES: usize = 16_384;
 
 /// Applies the op to parts of at most [`MAX_INDICES`] indices and adds the results.
 #[track_caller]
@@ -257,6 +257,7 @@ pub fn cases() -> Vec<Case> {
         ([1, 257, 64], 1, 129),
         ([31, 7, 13], 1, 11),
         ([5, 600, 4], 1, 70_000),
+        ([1, 1, 4], 1, 40_000),
     ] {
         let small = n <= 7;
         let order = if small { 2 } else { 0 };

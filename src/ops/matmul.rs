@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | db | a'^T ct | ct^T a' |
 
+use super::gemm::{self, Gemm, Operand};
 use super::{Case, Input, Op, apply};
 use crate::gpu::{Gpu, Groups, Kernel, Work};
 use crate::shader;
@@ -85,15 +86,35 @@ impl Op for Matmul {
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        let Ok(Sizes { batch, m, n, k }) = self.sizes(x[0].shape(), x[1].shape()) else { return };
-        let (a_m, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
-        let (b_k, b_n) = if self.transpose_b { (1, k) } else { (n, 1) };
-        let words = [batch * m * n, m, n, k, m * k, a_m, a_k, k * n, b_k, b_n].map(|w| w as u32);
-        let kernel = Kernel::new(shader!("matmul/v1_naive.wgsl")).with("BIAS", x.len() > 2);
-        let bias = x.get(2).unwrap_or(&x[0]);
+        let Ok(sizes) = self.sizes(x[0].shape(), x[1].shape()) else { return };
+        let Sizes { batch, m, n, k } = sizes;
         let work = Work { bytes: 4 * (batch * (m * k + k * n + m * n)) as u64, flops: 2 * (batch * m * n * k) as u64 };
-        let slices = [x[0].slice(), x[1].slice(), bias.slice(), y.slice()];
-        gpu.dispatch(&kernel, &words, &slices, Groups::Invocations(words[0] as u64), work);
+        if gpu.profile().software && work.flops <= NAIVE_UP_TO {
+            return self.launch_naive(gpu, x, y, &sizes, work);
+        }
+        let specialise = |kernel: Kernel, _| {
+            let kernel = kernel.with("TRANSPOSE_A", self.transpose_a).with("TRANSPOSE_B", self.transpose_b);
+            kernel.with("RAGGED_K", k % 4 != 0)
+        };
+        let words = |splits, slice, [a, b]: [usize; 2]| vec![m, n, k, batch * splits, splits, slice, a, b];
+        let gemm = Gemm {
+            loader: "gemm/load_matmul.wgsl",
+            specialise: &specialise,
+            words: &words,
+            m,
+            n,
+            k,
+            products: batch,
+            splits: true,
+            a: Operand::of(&x[0]),
+            b: Operand::of(&x[1]),
+            bias: x.get(2).map(Tensor::slice),
+            c: y.slice(),
+            c_count: m * n,
+            c_row: n,
+            work,
+        };
+        gemm::launch(gpu, &gemm);
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
@@ -105,6 +126,22 @@ impl Op for Matmul {
             grads.push(need[2].then(|| ct.sum_to(bias.shape())));
         }
         grads
+    }
+}
+
+/// Flops up to which one invocation an element is as fast as a tile on software Vulkan, and compiles sooner.
+const NAIVE_UP_TO: u64 = 4096;
+
+impl Matmul {
+    fn launch_naive(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor, sizes: &Sizes, work: Work) {
+        let &Sizes { batch, m, n, k } = sizes;
+        let (a_m, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
+        let (b_k, b_n) = if self.transpose_b { (1, k) } else { (n, 1) };
+        let words = [batch * m * n, m, n, k, m * k, a_m, a_k, k * n, b_k, b_n].map(|w| w as u32);
+        let kernel = Kernel::new(shader!("matmul/v1_naive.wgsl")).with("BIAS", x.len() > 2);
+        let bias = x.get(2).unwrap_or(&x[0]);
+        let slices = [x[0].slice(), x[1].slice(), bias.slice(), y.slice()];
+        gpu.dispatch(&kernel, &words, &slices, Groups::Invocations(words[0] as u64), work);
     }
 }
 

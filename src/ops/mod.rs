@@ -22,6 +22,8 @@ pub mod case;
 pub mod distance;
 pub mod index;
 pub mod langevin;
+pub mod conv2d;
+mod gemm;
 pub mod matmul;
 pub mod movement;
 pub mod norm;
@@ -89,6 +91,7 @@ pub fn list() -> Vec<Entry> {
         entry("distance", distance::cases),
         entry("attention", attention::cases),
         entry("sort", sort::cases),
+        entry("conv2d", conv2d::cases),
     ]
 }
 

@@ -48,7 +48,9 @@ impl Setting {
         if quad {
             kernel = kernel.with("CHANNELS", per_group.min(4));
         }
-        let kernel = kernel.with("WIDTH", lanes(gpu, pixels * span)).with("AFFINE", !affine.is_empty());
+        let lanes = lanes(gpu, pixels * span);
+        let kernel =
+            kernel.with("WIDTH", lanes).with("ACROSS", across(lanes, pixels, span)).with("AFFINE", !affine.is_empty());
         let mut words = [count, channels / block, pixels, channels / width].map(|w| w as u32).to_vec();
         words.extend([bits(self.eps), bits(1.0 / (pixels * per_group) as f64)]);
         let zero = gpu.zero();
@@ -65,6 +67,13 @@ fn lanes(gpu: &Gpu, items: usize) -> usize {
         true => 8,
         false => items.div_ceil(2).next_power_of_two().clamp(32, 256),
     }
+}
+
+/// How many lanes lie across a pixel: no more than share the span evenly, unless there are too few pixels for the rest.
+fn across(lanes: usize, pixels: usize, span: usize) -> usize {
+    let even = 1 << span.trailing_zeros();
+    let spare = lanes / pixels.next_power_of_two().min(lanes);
+    even.max(spare).min(span.next_power_of_two()).min(lanes)
 }
 
 /// The statistics on the oracle: xhat of every element and 1 / sqrt(variance + eps) of every group.

@@ -161,6 +161,11 @@ fn column_segment(columns: usize, dim: usize) -> usize {
     dim.div_ceil(wanted).clamp(32, SERIAL)
 }
 
+/// Sums the middle of `[outer, dim, inner]` in order: what adds up the partial results of another kernel.
+pub(super) fn add_parts(gpu: &Gpu, x: &Slice, dims: [usize; 3], y: &Slice) {
+    Reduce { kind: Kind::Sum, axes: Vec::new() }.reduce_axis(gpu, x, dims, y);
+}
+
 impl Tensor {
     #[track_caller]
     fn reduce(&self, kind: Kind, axes: &[usize]) -> Tensor {

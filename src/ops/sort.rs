@@ -42,9 +42,10 @@ impl Op for Argsort {
         gpu.dispatch(&load, &sizes, &[x[0].slice(), &pairs], Groups::Invocations(total as u64), work);
 
         let block = padded.min(BLOCK);
+        let width = if gpu.profile().software { 8 } else { 256 };
         let sort_blocks = |first: usize, last: usize| {
             let kernel =
-                Kernel::new(shader!("sort/block.wgsl")).with("BLOCK", block).with("WIDTH", (block / 2).min(256));
+                Kernel::new(shader!("sort/block.wgsl")).with("BLOCK", block).with("WIDTH", (block / 2).min(width));
             let words = [total / block, padded, first, last].map(|w| w as u32);
             gpu.dispatch(
                 &kernel,

@@ -1,0 +1,63 @@
+// gemm/register - family R: C[m,n] = sum_k A[m,k] B[k,n], a register tile of one invocation: no subgroups, no barriers.
+//
+// work item: 4 FM x 4 FN of C, the sum of outer products of four k at a time. Workgroup: 4 x 8 work items, which share their
+// rows and columns through the cache. traffic: A is read N / (4 FN) times, B is read M / (4 FM) times.
+//#include LOADER
+//#include SIDES
+//#include STORE
+
+// Fragments of four rows.
+const FM: u32 = 2u; // @param
+// Fragments of four columns.
+const FN: u32 = 2u; // @param
+const GM = 8u;
+const GN = 4u;
+const TM = 4u * FM * GM;
+const TN = 4u * FN * GN;
+
+@compute @workgroup_size(32)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+    let tile = group.y * groups.x + group.x;
+    let tiles = vec2u((m_size() + TM - 1u) / TM, (n_size() + TN - 1u) / TN);
+    let z = tile / (tiles.x * tiles.y);
+    if z >= products() {
+        return;
+    }
+    let m0 = tile / tiles.y % tiles.x * TM + local / GN * 4u * FM;
+    let n0 = tile % tiles.y * TN + local % GN * 4u * FN;
+
+    let range = begin(z);
+    var a_rows: array<Ms, FM>;
+    var b_cols: array<Ns, FN>;
+    for (var i = 0u; i < FM; i++) {
+        a_rows[i] = m_begin(m0 + 4u * i);
+    }
+    for (var j = 0u; j < FN; j++) {
+        b_cols[j] = n_begin(n0 + 4u * j);
+    }
+    var acc: array<array<mat4x4f, FN>, FM>; // column r of acc[i][j]: row r of the fragment
+    for (var k = range.x; k < range.y; k += 4u) {
+        var a: array<mat4x4f, FM>;
+        for (var i = 0u; i < FM; i++) {
+            a[i] = m_frag(a_rows[i], k);
+        }
+        for (var j = 0u; j < FN; j++) {
+            let b = n_frag(b_cols[j], k);
+            for (var i = 0u; i < FM; i++) {
+                acc[i][j] += b * a[i];
+            }
+        }
+    }
+    for (var i = 0u; i < FM; i++) {
+        for (var j = 0u; j < FN; j++) {
+            let c = acc[i][j];
+            let m = m0 + 4u * i;
+            let n = n0 + 4u * j;
+            store(m, n, c[0]);
+            store(m + 1u, n, c[1]);
+            store(m + 2u, n, c[2]);
+            store(m + 3u, n, c[3]);
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Arrays as textures: for drivers that read texels much faster than buffers (software Vulkan, where a vec4f of a buffer
+//! costs 20 texels). A kernel asks for it by declaring `texture_2d<f32>` in place of a buffer; the recorder then copies
+//! the array into a scratch texture right before the dispatch.
+
+use super::device::Backend;
+use std::collections::HashMap;
+
+/// Texels of a row, four floats each; element `e` of the array is component `e % 4` of texel `(e / 4 % ROW, e / 4 / ROW)`.
+const ROW: u64 = 4096;
+const ROW_BYTES: u64 = ROW * 16;
+
+/// A scratch texture.
+#[derive(Clone)]
+pub(super) struct Texels {
+    /// Identifies it among the resources of a bind group; buffers count from 1 up, textures from the top down.
+    pub id: u64,
+    pub texture: wgpu::Texture,
+    pub view: wgpu::TextureView,
+}
+
+/// One texture for each binding number and height. It holds its content from a copy to the dispatch right after it, and
+/// the queue runs in order, so one is enough however many dispatches are pending or captured.
+#[derive(Default)]
+pub(super) struct Scratch(HashMap<(usize, u32), Texels>);
+
+impl Scratch {
+    /// The texture for `bytes` bytes at a binding.
+    pub fn take(&mut self, backend: &Backend, binding: usize, bytes: u64) -> Texels {
+        let rows = bytes.div_ceil(ROW_BYTES).next_power_of_two() as u32;
+        let id = u64::MAX - self.0.len() as u64;
+        let make = || {
+            let texture = backend.device.create_texture(&wgpu::TextureDescriptor {
+                label: Some("texels"),
+                size: wgpu::Extent3d { width: ROW as u32, height: rows, depth_or_array_layers: 1 },
+                mip_level_count: 1,
+                sample_count: 1,
+                dimension: wgpu::TextureDimension::D2,
+                format: wgpu::TextureFormat::Rgba32Float,
+                usage: wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::TEXTURE_BINDING,
+                view_formats: &[],
+            });
+            let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+            Texels { id, texture, view }
+        };
+        self.0.entry((binding, rows)).or_insert_with(make).clone()
+    }
+}
+
+/// Copies `bytes` bytes (a multiple of 16): the whole rows, then the rest of the last one.
+pub(super) fn copy(
+    encoder: &mut wgpu::CommandEncoder,
+    from: &wgpu::Buffer,
+    offset: u64,
+    to: &wgpu::Texture,
+    bytes: u64,
+) {
+    let rows = bytes / ROW_BYTES;
+    let rest = bytes % ROW_BYTES / 16;
+    for (y, width, height) in [(0, ROW, rows), (rows, rest, 1)] {
+        if width * height == 0 {
+            continue;
+        }
+        let layout = wgpu::TexelCopyBufferLayout {
+            offset: offset + y * ROW_BYTES,
+            bytes_per_row: Some(ROW_BYTES as u32),
+            rows_per_image: None,
+        };
+        let to = wgpu::TexelCopyTextureInfo {
+            texture: to,
+            mip_level: 0,
+            origin: wgpu::Origin3d { x: 0, y: y as u32, z: 0 },
+            aspect: wgpu::TextureAspect::All,
+        };
+        let size = wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 };
+        encoder.copy_buffer_to_texture(wgpu::TexelCopyBufferInfo { buffer: from, layout }, to, size);
+    }
+}

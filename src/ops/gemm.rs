@@ -1,0 +1,202 @@
+//! The matrix product behind matmul and the three convolutions.
+//!
+//! Each is `C[z,m,n] = sum_k A[z,m,k] B[z,k,n]` for some reading of its operands, so there is one kernel body a family
+//! and one small loader an operation (`shaders/gemm/load_*.wgsl`), which says where the elements of A, B and C lie:
+//!
+//! | operation | m | n | k | A | B |
+//! |---|---|---|---|---|---|
+//! | matmul | row | column | inner | a or its transpose | b or its transpose |
+//! | conv2d | output pixel | output channel | (r, s, c) | x, gathered | w |
+//! | conv2d_input_grad | input pixel | input channel | (r, s, k) | dy, gathered | w |
+//! | conv2d_weight_grad | output channel | (r, s, c) | output pixel | dy | x, gathered |
+//!
+//! A loader hands out fragments of 4 x 4: `a_begin(m)` and `b_begin(n)` do once what does not depend on k, `a_frag` and
+//! `b_frag` then load for one k. So all transposes cost the same number of vec4f loads.
+
+use super::reduce;
+use crate::gpu::{Gpu, Groups, Kernel, Profile, Slice, Work};
+use crate::shader;
+use crate::tensor::Tensor;
+
+/// An operand as a matrix of rows.
+#[derive(Clone, Copy)]
+pub(super) struct Operand<'a> {
+    pub slice: &'a Slice,
+    pub rows: usize,
+    pub row: usize,
+}
+
+impl<'a> Operand<'a> {
+    /// The rows along the innermost dimension.
+    pub fn of(x: &'a Tensor) -> Operand<'a> {
+        let row = *x.shape().last().unwrap_or(&1);
+        Operand { slice: x.slice(), rows: x.count() / row.max(1), row }
+    }
+}
+
+/// One product to run.
+pub(super) struct Gemm<'a> {
+    /// The loader's path below `shaders/`.
+    pub loader: &'static str,
+    /// Sets the loader's parameters, given the lengths of the rows of A and B as stored.
+    pub specialise: &'a dyn Fn(Kernel, [usize; 2]) -> Kernel,
+    /// The loader's `Params`, given the number of splits, the length of each, and the lengths of rows as above.
+    pub words: &'a dyn Fn(usize, usize, [usize; 2]) -> Vec<usize>,
+    /// Rows, columns and length of one product, and how many products there are.
+    pub m: usize,
+    pub n: usize,
+    pub k: usize,
+    pub products: usize,
+    /// Whether the loader can cut k into splits; with a bias, which is added once, it never does.
+    pub splits: bool,
+    pub a: Operand<'a>,
+    pub b: Operand<'a>,
+    /// A number for every column.
+    pub bias: Option<&'a Slice>,
+    pub c: &'a Slice,
+    /// The elements of C in one product, and the length of the rows they lie in.
+    pub c_count: usize,
+    pub c_row: usize,
+    pub work: Work,
+}
+
+/// A kernel body with its tile.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Family {
+    /// S, for software Vulkan: a tile of 4 ml x 32 nv in the registers of one subgroup of 8.
+    Subgroup { ml: usize, nv: usize },
+    /// R, where software Vulkan has no subgroups of 8: 8 x 8 in the registers of one invocation.
+    Register,
+    /// W, for GPUs: a tile of bm x bn in workgroup memory, rm x rn of it in the registers of one invocation.
+    Tile { bm: usize, bn: usize, rm: usize, rn: usize },
+}
+
+impl Family {
+    /// The table: which family and tile for products of m x n on a class of adapter.
+    fn choose(profile: &Profile, m: usize, n: usize, products: usize) -> Family {
+        match profile.software {
+            true if profile.subgroup == Some(8) => Family::subgroup(m, n, products),
+            true => Family::Register,
+            false if m <= 32 => Family::Tile { bm: 32, bn: 128, rm: 4, rn: 4 },
+            false if n <= 32 => Family::Tile { bm: 128, bn: 32, rm: 4, rn: 4 },
+            // Large tiles as soon as they fill the GPU.
+            false if m.div_ceil(128) * n.div_ceil(128) * products >= 128 => {
+                Family::Tile { bm: 128, bn: 128, rm: 8, rn: 8 }
+            }
+            false => Family::Tile { bm: 64, bn: 64, rm: 8, rn: 4 },
+        }
+    }
+
+    /// 32 x 64 is the fastest tile; others where it would compute many rows or columns that are not there, or leave a core idle.
+    fn subgroup(m: usize, n: usize, products: usize) -> Family {
+        let ml = m.div_ceil(4).next_power_of_two().min(8);
+        let groups = m.div_ceil(4 * ml) * n.div_ceil(64) * products;
+        let nv = match n {
+            _ if n <= 32 || groups < 4 => 1,
+            _ if n.next_multiple_of(96) < n.next_multiple_of(64) => 3,
+            _ => 2,
+        };
+        Family::Subgroup { ml, nv }
+    }
+
+    /// Rows and columns of the tile.
+    fn tile(self) -> (usize, usize) {
+        match self {
+            Family::Subgroup { ml, nv } => (4 * ml, 32 * nv),
+            Family::Register => (64, 32),
+            Family::Tile { bm, bn, .. } => (bm, bn),
+        }
+    }
+
+    fn kernel(self) -> Kernel {
+        match self {
+            Family::Subgroup { ml, nv } => Kernel::new(shader!("gemm/subgroup.wgsl")).with("ML", ml).with("NV", nv),
+            Family::Register => Kernel::new(shader!("gemm/register.wgsl")),
+            Family::Tile { bm, bn, rm, rn } => {
+                Kernel::new(shader!("gemm/tile.wgsl")).with("BM", bm).with("BN", bn).with("RM", rm).with("RN", rn)
+            }
+        }
+    }
+}
+
+/// Software Vulkan cuts loops at 65,535 iterations; a split has at most this many k, four or more an iteration.
+const MAX_SLICE: usize = 1 << 17;
+/// A split is at least this long, or adding the splits up costs more than they gain.
+const MIN_SLICE: usize = 512;
+/// Elements loaded from which on copying the operands to textures pays on software Vulkan: 100 us at 3.5 ns each.
+const TEXELS_FROM: usize = 1 << 15;
+/// The same where an operand must be padded first.
+const PAD_FROM: usize = 1 << 17;
+
+/// How many splits of k keep every core of the device busy.
+fn split(profile: &Profile, groups: usize, k: usize) -> usize {
+    let wanted = if profile.software { 4 } else { 256 };
+    let useful = (wanted / groups.max(1)).min(k / MIN_SLICE);
+    useful.max(k.div_ceil(MAX_SLICE)).max(1)
+}
+
+/// Records the dispatches that fill `g.c`.
+pub(super) fn launch(gpu: &Gpu, g: &Gemm) {
+    let profile = gpu.profile();
+    // Few columns become few rows, of which a tile in registers can have as few as four.
+    let swap = profile.software && n_is_small(g);
+    let (m, n) = if swap { (g.n, g.m) } else { (g.m, g.n) };
+    let family = Family::choose(profile, m, n, g.products);
+    let (tm, tn) = family.tile();
+    let groups = m.div_ceil(tm) * n.div_ceil(tn) * g.products;
+    let splits = if g.splits && g.bias.is_none() { split(profile, groups, g.k) } else { 1 };
+    let slice = g.k.div_ceil(splits).next_multiple_of(4);
+
+    let kernel = family.kernel().with("LOADER", g.loader);
+    let kernel = match (swap, g.c_row % 4 == 0) {
+        (true, _) => kernel.with("SIDES", "gemm/swapped.wgsl").with("STORE", "gemm/store_swapped.wgsl"),
+        (false, true) => kernel.with("SIDES", "gemm/straight.wgsl").with("STORE", "gemm/store_vec4.wgsl"),
+        (false, false) => kernel.with("SIDES", "gemm/straight.wgsl").with("STORE", "gemm/store_f32.wgsl"),
+    };
+    let kernel = match g.bias {
+        Some(_) => kernel.with("BIAS", "gemm/bias.wgsl").with("C_BINDING", 4u32),
+        None => kernel.with("BIAS", "gemm/no_bias.wgsl"),
+    };
+    let aligned = |o: &Operand| o.row % 4 == 0;
+    let loads = groups * (tm + tn) * g.k;
+    let both = aligned(&g.a) && aligned(&g.b);
+    let texels = profile.software && loads > if both { TEXELS_FROM } else { PAD_FROM };
+    let (a, b) = if texels { (pad(gpu, &g.a), pad(gpu, &g.b)) } else { (g.a.slice.clone(), g.b.slice.clone()) };
+    let rows = [&g.a, &g.b].map(|o| if texels { o.row.next_multiple_of(4) } else { o.row });
+    let kernel = kernel.with(
+        "READ",
+        match texels {
+            true => "gemm/read_texels.wgsl",
+            false if both => "gemm/read_vec4.wgsl",
+            false => "gemm/read_f32.wgsl",
+        },
+    );
+    let kernel = (g.specialise)(kernel, rows);
+
+    let partial = (splits > 1).then(|| gpu.alloc((g.products * splits * g.c_count) as u64 * 4));
+    let out = partial.as_ref().unwrap_or(g.c);
+    let slices: Vec<&Slice> = [&a, &b].into_iter().chain(g.bias).chain([out]).collect();
+    let words: Vec<u32> = (g.words)(splits, slice, rows).into_iter().map(|w| w as u32).collect();
+    gpu.dispatch(&kernel, &words, &slices, Groups::Linear((groups * splits) as u64), g.work);
+    if let Some(partial) = &partial {
+        reduce::add_parts(gpu, partial, [g.products, splits, g.c_count], g.c);
+    }
+}
+
+fn n_is_small(g: &Gemm) -> bool {
+    g.n <= 16 && g.n < g.m
+}
+
+/// The operand with rows of a multiple of four elements: itself, or a copy with zeros behind each row.
+fn pad(gpu: &Gpu, o: &Operand) -> Slice {
+    let row = o.row.next_multiple_of(4);
+    if row == o.row {
+        return o.slice.clone();
+    }
+    let padded = gpu.alloc((o.rows * row) as u64 * 4);
+    let words = [o.rows, o.row, row].map(|w| w as u32);
+    let work = Work::bytes(((o.row + row) * o.rows) as u64 * 4);
+    let groups = Groups::Invocations((o.rows * row / 4) as u64);
+    gpu.dispatch(&Kernel::new(shader!("gemm/pad.wgsl")), &words, &[o.slice, &padded], groups, work);
+    padded
+}
