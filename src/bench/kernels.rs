@@ -2,10 +2,13 @@
 
 use super::spot::draw;
 use super::{Bench, Spot};
+use crate::error::Error;
 use crate::gpu::Work;
+use crate::ops::conv2d::Conv;
 use crate::ops::langevin::LangevinStep;
 use crate::ops::{Case, Input};
-use crate::tensor::{Key, Tensor};
+use crate::optim::{Adam, AdamConfig};
+use crate::tensor::{Device, Key, Tensor, Var};
 use std::collections::VecDeque;
 use std::rc::Rc;
 
@@ -24,9 +27,11 @@ pub fn kernels() -> Vec<Bench> {
     ] {
         list.push(matmul(name, m, k, n));
     }
+    list.extend(convolutions());
     list.extend(elementwise());
     list.extend(reductions());
     list.extend(images_and_rows());
+    list.push(adam());
     list
 }
 
@@ -34,6 +39,33 @@ pub fn kernels() -> Vec<Bench> {
 fn matmul(name: &'static str, m: usize, k: usize, n: usize) -> Bench {
     let case = Case::new("matmul", [Input::unit([m, k]), Input::unit([k, n])], |x| x[0].matmul(&x[1])).sum(k);
     bench(name, case, Spot::rows(4), m * n, 2 * m * k * n)
+}
+
+/// 3x3 convolutions with padding 1 over 64 images, c channels in and out: `conv2d_CcH`.
+fn convolutions() -> Vec<Bench> {
+    let names = [
+        ("conv2d_64c32", "conv2d_64c32_input_grad", "conv2d_64c32_weight_grad", 64, 32),
+        ("conv2d_128c16", "conv2d_128c16_input_grad", "conv2d_128c16_weight_grad", 128, 16),
+        ("conv2d_61c31", "conv2d_61c31_input_grad", "conv2d_61c31_weight_grad", 61, 31),
+    ];
+    let how = Conv::same(3);
+    let triple = |(forward, input_grad, weight_grad, c, h): (_, _, _, usize, usize)| {
+        let (images, weights) = ([64, h, h, c], [c, 3, 3, c]);
+        let (elements, flops) = (64 * h * h * c, 2 * 64 * h * h * c * 9 * c);
+        let inputs = || [Input::unit(images), Input::unit(weights)];
+        let y = Case::new(forward, inputs(), move |x| x[0].conv2d(&x[1], None, how)).sum(9 * c);
+        let dx = Case::new(input_grad, inputs(), move |x| x[0].conv2d_input_grad(&x[1], [h, h], how)).sum(9 * c);
+        let dw = move |x: &[Tensor]| x[0].conv2d_weight_grad(&x[1], [3, 3], how);
+        let dw = Case::new(weight_grad, [Input::unit(images), Input::unit(images)], dw).sum(64 * h * h);
+        // A weight gradient sums over all images; its first axis goes with the last of the cotangent.
+        let filters = Spot::Ends { axis: 0, inputs: vec![Some(3)], width: 1 };
+        [
+            bench(forward, y, Spot::rows(1), elements, flops),
+            bench(input_grad, dx, Spot::rows(1), elements, flops),
+            bench(weight_grad, dw, filters, 9 * c * c, flops),
+        ]
+    };
+    names.into_iter().flat_map(triple).collect()
 }
 
 fn elementwise() -> Vec<Bench> {
@@ -71,15 +103,49 @@ fn reductions() -> Vec<Bench> {
 
 fn images_and_rows() -> Vec<Bench> {
     let softmax = Case::new("softmax", [Input::uniform([4096, 1024], -4.0, 4.0)], |x| x[0].softmax(1));
-    let pool = Case::new("pool", [Input::unit([64, 32, 32, 64])], |x| x[0].avg_pool(2, 2, 0)).sum(4);
+    let images = || Input::unit([64, 32, 32, 64]);
+    let pool = Case::new("pool", [images()], |x| x[0].avg_pool(2, 2, 0)).sum(4);
     let table = [Input::unit([64 * 1024, 256]), Input::below([64 * 1024], 64 * 1024)];
     let gather = Case::new("gather", table, |x| x[0].gather(0, &x[1])).exact();
     let rows = Spot::Ends { axis: 0, inputs: vec![None, Some(0)], width: 100 };
+    let norm = |x: &[Tensor]| x[0].group_norm_silu(8, 1e-5, Some((&x[1], &x[2])));
+    let norm = Case::new("norm", [images(), Input::uniform([64], 0.5, 1.5), Input::unit([64])], norm);
     vec![
+        bench("group_norm_silu_64c32", norm.ulps(32.0, 1.0), Spot::rows(1), 4 * MI, 0),
         bench("softmax_4096x1024", softmax.ulps(64.0, 0.0), Spot::rows(16), 4 * MI, 0),
         bench("avg_pool_64c32", pool, Spot::rows(1), MI, 4 * MI),
         bench("gather_rows", gather, rows, 16 * MI, 0),
     ]
+}
+
+/// One Adam step over 16 Mi parameters: reads p, m, v, g, writes p, m, v, and reads g once more for its norm.
+fn adam() -> Bench {
+    let n = 16 * MI;
+    let optimiser = |device: &Device, n: usize| {
+        let p = Var::new(&Tensor::normal(device, [n], &Key::new(1)));
+        (Adam::new(&p, AdamConfig::default()), p, Tensor::normal(device, [n], &Key::new(2)))
+    };
+    Bench {
+        name: "adam_16Mi",
+        work: Work { bytes: n as u64 * 32, flops: 0 },
+        check: Box::new(move |device| {
+            let after = |device: &Device| {
+                let (adam, p, g) = optimiser(device, 10_001);
+                adam.step(&g);
+                p.get().to_f64()
+            };
+            // Normal draws differ by at most 64 ulp of 1 + |x| between devices, a step by its own rounding.
+            let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 128.0 * f32::EPSILON as f64 * (1.0 + a.abs());
+            match after(&Device::Oracle)?.iter().zip(&after(device)?).all(close) {
+                true => Ok(()),
+                false => Err(Error::Device("adam_16Mi is wrong".into())),
+            }
+        }),
+        setup: Box::new(move |device| {
+            let (adam, _, g) = optimiser(device, n);
+            Box::new(move || drop(adam.step(&g)))
+        }),
+    }
 }
 
 /// A benchmark of a case: each element of the inputs and of the result is moved once.

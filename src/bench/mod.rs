@@ -6,10 +6,12 @@
 mod kernels;
 mod roof;
 mod spot;
+mod training;
 
 pub use kernels::kernels;
 pub use roof::roofs;
 pub use spot::Spot;
+pub use training::training_steps;
 
 use crate::error::{Error, Result, nearest};
 use crate::gpu::{Profile, Work};
@@ -57,9 +59,9 @@ pub struct Roofs {
     pub gflops: f64,
 }
 
-/// All benchmarks for an adapter like `profile`: the two roofs, then the kernels.
+/// All benchmarks for an adapter like `profile`: the two roofs, the kernels, the training steps.
 pub fn all(profile: &Profile) -> Vec<Bench> {
-    roofs(profile).into_iter().chain(kernels()).collect()
+    roofs(profile).into_iter().chain(kernels()).chain(training_steps()).collect()
 }
 
 /// The benchmarks of `list` whose names are in `only`, a list separated by commas or spaces.

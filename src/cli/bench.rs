@@ -68,18 +68,22 @@ fn table(rows: &[Row], adapter: &str) -> String {
     text += &format!("| {:<width$} |{}\n", "kernel", head.map(|h| format!(" {h:>9} |")).concat());
     text += &format!("|:{}-|{}\n", "-".repeat(width), "----------:|".repeat(head.len()));
     for r in rows {
-        let gflops = if r.gflops > 0.0 { significant(r.gflops) } else { String::new() };
         let cells = [
             significant(r.ms),
             significant(r.ms_min),
             significant(r.ms_max),
-            significant(r.gbps),
-            gflops,
+            rate(r.gbps),
+            rate(r.gflops),
             format!("{:.0}", r.percent_of_roof),
         ];
         text += &format!("| {:<width$} |{}\n", r.name, cells.map(|c| format!(" {c:>9} |")).concat());
     }
     text
+}
+
+/// A rate, or nothing where that work is not counted.
+fn rate(x: f64) -> String {
+    if x > 0.0 { significant(x) } else { String::new() }
 }
 
 /// Three significant digits.

@@ -148,7 +148,7 @@ pub(super) fn launch(gpu: &Gpu, g: &Gemm) {
     let slice = g.k.div_ceil(splits).next_multiple_of(4);
 
     let kernel = family.kernel().with("LOADER", g.loader);
-    let kernel = match (swap, g.c_row % 4 == 0) {
+    let kernel = match (swap, g.c_row.is_multiple_of(4)) {
         (true, _) => kernel.with("SIDES", "gemm/swapped.wgsl").with("STORE", "gemm/store_swapped.wgsl"),
         (false, true) => kernel.with("SIDES", "gemm/straight.wgsl").with("STORE", "gemm/store_vec4.wgsl"),
         (false, false) => kernel.with("SIDES", "gemm/straight.wgsl").with("STORE", "gemm/store_f32.wgsl"),
@@ -157,7 +157,7 @@ pub(super) fn launch(gpu: &Gpu, g: &Gemm) {
         Some(_) => kernel.with("BIAS", "gemm/bias.wgsl").with("C_BINDING", 4u32),
         None => kernel.with("BIAS", "gemm/no_bias.wgsl"),
     };
-    let aligned = |o: &Operand| o.row % 4 == 0;
+    let aligned = |o: &Operand| o.row.is_multiple_of(4);
     let loads = groups * (tm + tn) * g.k;
     let both = aligned(&g.a) && aligned(&g.b);
     let texels = profile.software && loads > if both { TEXELS_FROM } else { PAD_FROM };
