@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ConvConfig {
-    /// Channels of each stage; every stage but the first starts by halving the resolution.
+    /// Channels of each stage; every stage starts by halving the resolution.
     pub widths: Vec<usize>,
     /// Residual blocks per stage.
     pub blocks: usize,
@@ -31,7 +31,7 @@ pub struct ConvEnergy {
 }
 
 struct Stage {
-    /// Changes the width; stride 2 except in the first stage.
+    /// Changes the width, with stride 2.
     enter: Conv2d,
     blocks: Vec<[Conv2d; 2]>,
 }
@@ -44,7 +44,7 @@ impl ConvEnergy {
             let scope = scope.scope(format!("stage{i}"));
             let conv = |b: usize, c: usize| Conv2d::new(&scope.scope(format!("block{b}.conv{c}")), w[1], w[1], 3, 1);
             Stage {
-                enter: Conv2d::new(&scope.scope("enter"), w[0], w[1], 3, if i == 0 { 1 } else { 2 }),
+                enter: Conv2d::new(&scope.scope("enter"), w[0], w[1], 3, 2),
                 blocks: (0..config.blocks).map(|b| [conv(b, 0), conv(b, 1)]).collect(),
             }
         };
