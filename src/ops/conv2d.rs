@@ -109,6 +109,15 @@ impl Sizes {
         Work { bytes: 4 * elements as u64, flops: 2 * taps as u64 }
     }
 
+    /// The rows and columns of x as a matrix, where the convolution is one matrix product: every pixel of x belongs to
+    /// one output pixel only.
+    fn as_matrix(&self) -> Option<[usize; 2]> {
+        let one = (self.r, self.s) == (1, 1) && self.conv.stride == [1, 1];
+        let whole = (self.r, self.s) == (self.h, self.w) && self.conv.dilation == [1, 1];
+        let plain = self.conv.padding == [0, 0] && (one || whole);
+        plain.then(|| [self.n * self.p * self.q, self.r * self.s * self.c])
+    }
+
     /// Calls `f` for every product of the sum, a row of channels at a time: where channel 0 lies in x and w, and where
     /// the result lies in y.
     fn visit(&self, mut f: impl FnMut(usize, usize, usize)) {
@@ -232,9 +241,10 @@ impl Op for InputGrad {
         let Ok(sizes) = self.sizes(x[0].shape(), x[1].shape()) else { return };
         let Sizes { n, h, w, c, k, r, s, .. } = sizes;
         let [sy, sx] = self.conv.stride;
+        let taps = r.div_ceil(sy) * s.div_ceil(sx);
         let product = Product {
             loader: "gemm/load_conv_input_grad.wgsl",
-            size: [n * h.div_ceil(sy) * w.div_ceil(sx), c, r.div_ceil(sy) * s.div_ceil(sx) * k, sy * sx],
+            size: [n * h.div_ceil(sy) * w.div_ceil(sx), c, taps * k.next_multiple_of(4), sy * sx],
             splits: false,
             a: &x[0],
             b: &x[1],
@@ -374,6 +384,12 @@ impl Tensor {
     /// `P = (H + 2 padding - dilation (R-1) - 1) / stride + 1`.
     #[track_caller]
     pub fn conv2d(&self, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
+        if let Ok(sizes) = Sizes::new(conv, self.shape(), w.shape())
+            && let Some([rows, inner]) = sizes.as_matrix()
+        {
+            let w = w.reshape([sizes.k, inner]);
+            return self.reshape([rows, inner]).linear(&w, bias).reshape(sizes.y());
+        }
         let inputs: Vec<&Tensor> = [self, w].into_iter().chain(bias).collect();
         apply(Conv2d(conv), &inputs)
     }
@@ -382,13 +398,27 @@ impl Tensor {
     /// given (H, W), which must be a size that conv2d takes to (P, Q).
     #[track_caller]
     pub fn conv2d_input_grad(&self, w: &Tensor, size: [usize; 2], conv: Conv) -> Tensor {
-        apply(InputGrad { conv, size }, &[self, w])
+        let op = InputGrad { conv, size };
+        if let Ok(sizes) = op.sizes(self.shape(), w.shape())
+            && let Some([rows, inner]) = sizes.as_matrix()
+        {
+            let w = w.reshape([sizes.k, inner]);
+            return self.reshape([rows, sizes.k]).matmul(&w).reshape(sizes.x());
+        }
+        apply(op, &[self, w])
     }
 
     /// The adjoint of conv2d in w: `y [N,P,Q,K]`, `x [N,H,W,C]` -> `w [K,R,S,C]` of the given (R, S).
     #[track_caller]
     pub fn conv2d_weight_grad(&self, x: &Tensor, taps: [usize; 2], conv: Conv) -> Tensor {
-        apply(WeightGrad { conv, taps }, &[self, x])
+        let op = WeightGrad { conv, taps };
+        if let Ok(sizes) = op.sizes(self.shape(), x.shape())
+            && let Some([rows, inner]) = sizes.as_matrix()
+        {
+            let x = x.reshape([rows, inner]);
+            return self.reshape([rows, sizes.k]).t_matmul(&x).reshape(sizes.weights());
+        }
+        apply(op, &[self, x])
     }
 }
 
@@ -413,6 +443,7 @@ pub fn cases() -> Vec<Case> {
         ([1, 9, 9, 65], [63, 4, 4], plain.stride(2).padding(1)),
         ([1, 10, 9, 8], [12, 3, 3], plain.padding(3).dilation(3).stride(2)),
         ([3, 4, 4, 16], [1, 4, 4], plain),
+        ([2, 3, 3, 8], [5, 1, 1], plain),
         ([2, 16, 16, 64], [64, 3, 3], Conv::same(3)),
         ([5, 15, 17, 4], [4, 7, 5], plain.padding(3)),
     ];

@@ -71,11 +71,18 @@ enum Family {
     Tile { bm: usize, bn: usize, rm: usize, rn: usize },
 }
 
-impl Family {
-    /// The table: which family and tile for products of m x n on a class of adapter.
-    fn choose(profile: &Profile, m: usize, n: usize, products: usize) -> Family {
-        match profile.software {
-            true if profile.subgroup == Some(8) => Family::subgroup(m, n, products),
+/// A family and whether the rows of its tiles are the columns of C.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Plan {
+    family: Family,
+    swap: bool,
+}
+
+impl Plan {
+    /// The table: which family and tile for products of m x n x k on a class of adapter.
+    fn choose(profile: &Profile, [m, n, k]: [usize; 3], products: usize) -> Plan {
+        let family = match profile.software {
+            true if profile.subgroup == Some(8) => return Plan::subgroup([m, n, k], products),
             true => Family::Register,
             false if m <= 32 => Family::Tile { bm: 32, bn: 128, rm: 4, rn: 4 },
             false if n <= 32 => Family::Tile { bm: 128, bn: 32, rm: 4, rn: 4 },
@@ -84,21 +91,31 @@ impl Family {
                 Family::Tile { bm: 128, bn: 128, rm: 8, rn: 8 }
             }
             false => Family::Tile { bm: 64, bn: 64, rm: 8, rn: 4 },
-        }
-    }
-
-    /// 32 x 64 is the fastest tile; others where it would compute many rows or columns that are not there, or leave a core idle.
-    fn subgroup(m: usize, n: usize, products: usize) -> Family {
-        let ml = m.div_ceil(4).next_power_of_two().min(8);
-        let groups = m.div_ceil(4 * ml) * n.div_ceil(64) * products;
-        let nv = match n {
-            _ if n <= 32 || groups < 4 => 1,
-            _ if n.next_multiple_of(96) < n.next_multiple_of(64) => 3,
-            _ => 2,
         };
-        Family::Subgroup { ml, nv }
+        Plan { family, swap: false }
     }
 
+    /// 32 x 64 is the fastest tile, unless another one leaves fewer rows and columns empty or keeps both cores busy.
+    fn subgroup([m, n, k]: [usize; 3], products: usize) -> Plan {
+        let plan = |(swap, ml, nv)| Plan { family: Family::Subgroup { ml, nv }, swap };
+        let cost = |&(swap, ml, nv): &(bool, usize, usize)| {
+            let (rows, columns) = if swap { (n, m) } else { (m, n) };
+            let groups = rows.div_ceil(4 * ml) * columns.div_ceil(32 * nv) * products;
+            // In units of one load of a vec4f (14 ns), measured: for every four k the loads, then rows * vec4f columns of
+            // multiply-add; at the end the stores, four single ones where swapped.
+            let (rows, columns) = (4.0 * ml as f64, nv as f64);
+            let step = 4.0 * columns + (ml as f64 / 2.0).min(4.0) + 0.6 * rows * columns;
+            let stores = rows * columns * if swap { 8.0 } else { 3.0 };
+            let odd = if (swap, ml, nv) == (false, 8, 2) { 1.0 } else { 1.1 };
+            odd * groups.next_multiple_of(2) as f64 * (k as f64 / 4.0 * step + stores)
+        };
+        let tiles = [(8, 2), (8, 1), (6, 2), (4, 2), (4, 1), (2, 2), (2, 1), (1, 2), (1, 1)];
+        let choices = [false, true].into_iter().flat_map(|swap| tiles.map(|(ml, nv)| (swap, ml, nv)));
+        plan(choices.min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or((false, 8, 2)))
+    }
+}
+
+impl Family {
     /// Rows and columns of the tile.
     fn tile(self) -> (usize, usize) {
         match self {
@@ -123,10 +140,10 @@ impl Family {
 const MAX_SLICE: usize = 1 << 17;
 /// A split is at least this long, or adding the splits up costs more than they gain.
 const MIN_SLICE: usize = 512;
-/// Elements loaded from which on copying the operands to textures pays on software Vulkan: 100 us at 3.5 ns each.
-const TEXELS_FROM: usize = 1 << 15;
+/// Elements loaded from which on copying the operands to textures pays on software Vulkan: 200 us at 3.5 ns each.
+const TEXELS_FROM: usize = 1 << 16;
 /// The same where an operand must be padded first.
-const PAD_FROM: usize = 1 << 17;
+const PAD_FROM: usize = 1 << 18;
 
 /// How many splits of k keep every core of the device busy.
 fn split(profile: &Profile, groups: usize, k: usize) -> usize {
@@ -138,10 +155,8 @@ fn split(profile: &Profile, groups: usize, k: usize) -> usize {
 /// Records the dispatches that fill `g.c`.
 pub(super) fn launch(gpu: &Gpu, g: &Gemm) {
     let profile = gpu.profile();
-    // Few columns become few rows, of which a tile in registers can have as few as four.
-    let swap = profile.software && n_is_small(g);
+    let Plan { family, swap } = Plan::choose(profile, [g.m, g.n, g.k], g.products);
     let (m, n) = if swap { (g.n, g.m) } else { (g.m, g.n) };
-    let family = Family::choose(profile, m, n, g.products);
     let (tm, tn) = family.tile();
     let groups = m.div_ceil(tm) * n.div_ceil(tn) * g.products;
     let splits = if g.splits && g.bias.is_none() { split(profile, groups, g.k) } else { 1 };
@@ -181,10 +196,6 @@ pub(super) fn launch(gpu: &Gpu, g: &Gemm) {
     if let Some(partial) = &partial {
         reduce::add_parts(gpu, partial, [g.products, splits, g.c_count], g.c);
     }
-}
-
-fn n_is_small(g: &Gemm) -> bool {
-    g.n <= 16 && g.n < g.m
 }
 
 /// The operand with rows of a multiple of four elements: itself, or a copy with zeros behind each row.

@@ -94,7 +94,7 @@ impl Op for Matmul {
         }
         let specialise = |kernel: Kernel, _| {
             let kernel = kernel.with("TRANSPOSE_A", self.transpose_a).with("TRANSPOSE_B", self.transpose_b);
-            kernel.with("RAGGED_K", k % 4 != 0)
+            kernel.with("RAGGED_K", !k.is_multiple_of(4))
         };
         let words = |splits, slice, [a, b]: [usize; 2]| vec![m, n, k, batch * splits, splits, slice, a, b];
         let gemm = Gemm {
@@ -147,11 +147,31 @@ impl Matmul {
 
 #[track_caller]
 fn product(a: &Tensor, b: &Tensor, transpose_a: bool, transpose_b: bool) -> Tensor {
-    apply(Matmul { transpose_a, transpose_b }, &[a, b])
+    let matmul = Matmul { transpose_a, transpose_b };
+    let (ra, rb) = (a.shape().rank(), b.shape().rank());
+    let same = ra < 2 || rb < 2 || a.shape()[..ra - 2] == b.shape()[..rb - 2];
+    if same {
+        return apply(matmul, &[a, b]);
+    }
+    if rb == 2 && !transpose_a {
+        // One matrix for the whole batch: the rows of the batch are rows of one product.
+        let k = a.dim(ra - 1);
+        let y = apply(matmul, &[&a.reshape([a.count() / k.max(1), k]), b]);
+        let mut shape = a.shape().clone();
+        shape.0[ra - 1] = y.dim(1);
+        return y.reshape(shape);
+    }
+    let batch = |x: &Tensor| Shape::from(&x.shape()[..x.shape().rank() - 2]);
+    let Some(common) = batch(a).broadcast(&batch(b)) else { return apply(matmul, &[a, b]) };
+    let stretch = |x: &Tensor| {
+        let r = x.shape().rank();
+        x.broadcast_to([&common[..], &x.shape()[r - 2..]].concat())
+    };
+    apply(matmul, &[&stretch(a), &stretch(b)])
 }
 
 impl Tensor {
-    /// The matrix product `[.., M, K] x [.., K, N] -> [.., M, N]`; leading dimensions must agree.
+    /// The matrix product `[.., M, K] x [.., K, N] -> [.., M, N]`; leading dimensions broadcast.
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Tensor {
         product(self, other, false, false)
@@ -207,6 +227,10 @@ pub fn cases() -> Vec<Case> {
             let case = Case::new(format!("{batch}x{m}x{n}x{k} {ta} {tb}"), [Input::unit(a), Input::unit(b)], run);
             cases.push(case.sum(k.max(1)).order(order));
         }
+    }
+    for (a, b) in [(&[2usize, 3, 2][..], &[2usize, 4][..]), (&[3, 2], &[2, 2, 3]), (&[3, 1, 2, 2], &[2, 2, 3])] {
+        let run = |x: &[Tensor]| x[0].matmul(&x[1]);
+        cases.push(Case::new(format!("batches {a:?} {b:?}"), [Input::unit(a), Input::unit(b)], run).sum(2));
     }
     for (rows, i, o) in [(3, 2, 4), (256, 2, 128), (255, 129, 65)] {
         let inputs = [Input::unit([rows, i]), Input::unit([o, i]), Input::unit([o])];
