@@ -33,7 +33,7 @@ pub struct Effort {
 
 impl Default for Effort {
     fn default() -> Effort {
-        Effort { steps: 200, n: 10_000 }
+        Effort { steps: 100, n: 10_000 }
     }
 }
 

@@ -15,8 +15,8 @@ impl Linear {
     /// Weights and bias uniform with bound 1 / sqrt(I).
     pub fn new(scope: &Scope, inputs: usize, outputs: usize) -> Linear {
         let init = Init::fan_in(inputs);
-        let bias = Some(scope.param("bias", [outputs], init));
-        Linear { weight: scope.param("weight", [outputs, inputs], init), bias }
+        let weight = scope.param("weight", [outputs, inputs], init);
+        Linear { weight, bias: Some(scope.param("bias", [outputs], init)) }
     }
 
     /// A layer without bias whose weights start as `init`.
