@@ -210,25 +210,37 @@ fn from_wgpu(error: wgpu::Error) -> Error {
     }
 }
 
-/// Gives each worker thread of software Vulkan a core of its own (Linux). Unpinned, two of them can share one core
-/// for a whole run, which halves the speed.
+/// Gives each compute thread of software Vulkan a core of its own (Linux). Unpinned, two of them can share one core
+/// for a whole run, which halves the speed. Call it after the device is opened.
 pub fn pin_software_threads() {
     #[cfg(target_os = "linux")]
     {
-        let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return };
         let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-        for task in tasks.flatten() {
-            let name = std::fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-            let worker = name.trim().strip_prefix("llvmpipe-").and_then(|n| n.parse::<usize>().ok());
-            let thread = task.file_name().to_str().and_then(|t| t.parse::<i32>().ok());
-            if let (Some(worker), Some(thread)) = (worker, thread) {
-                // SAFETY: a plain system call on a zeroed set of our own; failure leaves the thread unpinned.
-                unsafe {
-                    let mut set: libc::cpu_set_t = std::mem::zeroed();
-                    libc::CPU_SET(worker % cores, &mut set);
-                    libc::sched_setaffinity(thread, std::mem::size_of_val(&set), &set);
-                }
+        for (worker, thread) in software_threads().into_iter().enumerate() {
+            // SAFETY: a plain system call on a zeroed set of our own; failure leaves the thread unpinned.
+            unsafe {
+                let mut set: libc::cpu_set_t = std::mem::zeroed();
+                libc::CPU_SET(worker % cores, &mut set);
+                libc::sched_setaffinity(thread, std::mem::size_of_val(&set), &set);
             }
         }
     }
+}
+
+/// The compute threads of llvmpipe. They carry the program's name, not one of their own, and are created right after
+/// the rasteriser's `llvmpipe-0`, `llvmpipe-1`, ..., as many as those.
+#[cfg(target_os = "linux")]
+fn software_threads() -> Vec<i32> {
+    let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let mut threads: Vec<(i32, bool)> = tasks
+        .flatten()
+        .filter_map(|task| {
+            let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
+            Some((task.file_name().to_str()?.parse().ok()?, name.starts_with("llvmpipe-")))
+        })
+        .collect();
+    threads.sort();
+    let rasterisers = threads.iter().filter(|t| t.1).count();
+    let after = threads.iter().rposition(|t| t.1).map_or(threads.len(), |last| last + 1);
+    threads[after..].iter().take(rasterisers).map(|t| t.0).collect()
 }
