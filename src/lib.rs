@@ -1,20 +1,31 @@
-//! Energy-based models on hand-written WGSL compute shaders.
+#![doc = include_str!("../README.md")]
 
 pub mod autodiff;
+pub mod bench;
+pub mod cli;
 pub mod data;
+pub mod diffusion;
+pub mod energy;
 pub mod error;
 pub mod gpu;
 pub mod io;
+pub mod kernels;
 pub mod metrics;
+pub mod nn;
 pub mod ops;
+pub mod optim;
 pub mod plot;
+pub mod sample;
 pub mod tensor;
+pub mod train;
 
 pub use error::{Error, Result};
 
 /// What most programs need.
 pub mod prelude {
     pub use crate::autodiff::{grad, grad_graph};
+    pub use crate::energy::Energy;
     pub use crate::error::{Error, Result};
+    pub use crate::sample::Langevin;
     pub use crate::tensor::{Device, Feed, Key, Shape, Step, Tensor, Var, no_grad};
 }

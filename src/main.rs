@@ -1,1 +1,5 @@
-fn main() {}
+//! The `ebm` program; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    ebm::cli::main()
+}

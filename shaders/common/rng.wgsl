@@ -12,11 +12,10 @@ fn multiply_wide(a: u32, b: u32) -> vec2u {
     let ah = a >> 16u;
     let bl = b & 0xffffu;
     let bh = b >> 16u;
-    let ll = al * bl;
-    let lh = al * bh;
-    let hl = ah * bl;
-    let middle = (ll >> 16u) + (lh & 0xffffu) + (hl & 0xffffu);
-    return vec2u(ah * bh + (lh >> 16u) + (hl >> 16u) + (middle >> 16u), a * b);
+    let low = al * bl;
+    let left = ah * bl + (low >> 16u);
+    let right = al * bh + (left & 0xffffu);
+    return vec2u(ah * bh + (left >> 16u) + (right >> 16u), (right << 16u) | (low & 0xffffu));
 }
 
 fn philox(counter: vec4u, seed: vec2u) -> vec4u {
@@ -41,16 +40,45 @@ fn to_unit(bits: vec4u) -> vec4f {
     return (vec4f(bits >> vec4u(9u)) + vec4f(0.5)) * 1.1920929e-7;
 }
 
-// -log(u). Near 1 the hardware's logarithm has a large relative error, so the series in v = 1 - u takes over.
+// -log(u) for a normal u in (0, 1): u = m 2^e with m in [sqrt(1/2), sqrt(2)), then a polynomial in m - 1 (Cephes logf).
+// Good to 2 ulp also near 1, where the hardware's logarithm may lose every digit.
 fn minus_log(u: vec2f) -> vec2f {
-    let v = vec2f(1.0) - u;
-    let series = v * (1.0 + v * (0.5 + v * (1.0 / 3.0 + v * (0.25 + v * (0.2 + v * (1.0 / 6.0 + v / 7.0))))));
-    return select(-log(u), series, v < vec2f(0.1));
+    let bits = bitcast<vec2u>(u);
+    let e = bitcast<vec2i>(bits - vec2u(0x3f3504f3u)) >> vec2u(23u);
+    let f = bitcast<vec2f>(bits - (bitcast<vec2u>(e) << vec2u(23u))) - vec2f(1.0);
+    var s = 7.0376836e-2 * f - 1.1514610e-1;
+    s = s * f + 1.1676998e-1;
+    s = s * f - 1.2420141e-1;
+    s = s * f + 1.4249323e-1;
+    s = s * f - 1.6668058e-1;
+    s = s * f + 2.0000715e-1;
+    s = s * f - 2.4999994e-1;
+    s = s * f + 3.3333331e-1;
+    let z = f * f;
+    return -(f + (s * f - 0.5) * z + 0.6931472 * vec2f(e));
+}
+
+// (cos, sin) of 2 pi u for a pair u: whole quarter turns are taken out exactly, the rest is a polynomial (Cephes sinf,
+// cosf). Hardware may be off by 2^-11, and promises nothing beyond pi.
+fn turn(u: vec2f) -> array<vec2f, 2> {
+    let q = floor(4.0 * u + 0.5);
+    let angle = (4.0 * u - q) * 1.5707963;
+    let z = angle * angle;
+    let s = angle + angle * z * (-1.6666655e-1 + z * (8.332161e-3 - z * 1.9515296e-4));
+    let c = 1.0 + z * (-0.5 + z * (4.1666646e-2 + z * (-1.3887316e-3 + z * 2.4433157e-5)));
+    let quarter = vec2u(q);
+    let swap = (quarter & vec2u(1u)) != vec2u(0u);
+    let cosine = select(c, s, swap);
+    let sine = select(s, c, swap);
+    return array(select(cosine, -cosine, ((quarter + 1u) & vec2u(2u)) != vec2u(0u)),
+                 select(sine, -sine, (quarter & vec2u(2u)) != vec2u(0u)));
 }
 
 // Box-Muller: elements 0, 1 share the first pair of uniforms, 2, 3 the second; cosine first.
 fn to_normal(u: vec4f) -> vec4f {
     let radius = sqrt(2.0 * minus_log(u.xz));
-    let angle = 6.2831853 * u.yw;
-    return vec4f(radius.x * cos(angle.x), radius.x * sin(angle.x), radius.y * cos(angle.y), radius.y * sin(angle.y));
+    let direction = turn(u.yw);
+    let c = radius * direction[0];
+    let s = radius * direction[1];
+    return vec4f(c.x, s.x, c.y, s.y);
 }

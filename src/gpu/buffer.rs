@@ -80,9 +80,18 @@ impl Slice {
         self.bytes
     }
 
+    /// Whether both name the same bytes of the same buffer.
+    pub fn same_memory(&self, other: &Slice) -> bool {
+        (self.buffer.id(), self.offset) == (other.buffer.id(), other.offset)
+    }
+
     /// `bytes` bytes from byte `offset` (a multiple of 256) of this slice: the same memory under another name.
     pub fn view(&self, offset: u64, bytes: u64) -> Slice {
-        assert!(offset % ALIGNMENT == 0 && offset + bytes <= self.bytes, "view {offset}+{bytes} of {}", self.bytes);
+        assert!(
+            offset.is_multiple_of(ALIGNMENT) && offset + bytes <= self.bytes,
+            "view {offset}+{bytes} of {}",
+            self.bytes
+        );
         Slice { buffer: self.buffer.clone(), offset: self.offset + offset, bytes: round_up(bytes.max(1), 16) }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Gpu, Inner, Profile};
 use crate::error::{Error, Result};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -16,8 +17,8 @@ pub struct Options {
     pub checked: bool,
     /// Fill every buffer with NaN before it is used, so that reading what was never written shows: for tests.
     pub poison: bool,
-    /// Keep the compiled pipelines in this file between runs (Vulkan only).
-    pub pipeline_cache: Option<std::path::PathBuf>,
+    /// Keep the compiled pipelines of each adapter in this folder between runs (Vulkan only).
+    pub pipeline_cache: Option<PathBuf>,
 }
 
 /// The wgpu objects of an opened adapter.
@@ -26,6 +27,8 @@ pub(super) struct Backend {
     pub queue: wgpu::Queue,
     pub info: wgpu::AdapterInfo,
     pub cache: Option<wgpu::PipelineCache>,
+    /// The file of `cache`, if it is kept.
+    cache_file: Option<PathBuf>,
 }
 
 fn instance() -> wgpu::Instance {
@@ -69,23 +72,26 @@ pub fn describe(info: &wgpu::AdapterInfo) -> String {
     format!("{} ({}, {kind}, {} {})", info.name, info.backend, info.driver, info.driver_info)
 }
 
+/// The adapter that `choice` names: `auto`, its number in the listing, or a part of its name (any case).
+pub async fn choose_adapter(choice: &str) -> Result<wgpu::Adapter> {
+    let mut list = adapters().await;
+    if list.is_empty() {
+        return Err(Error::NoAdapter(format!("no GPU adapter found; {INSTALL_HINT}")));
+    }
+    let names = list.iter().map(|a| a.get_info().name).collect::<Vec<_>>();
+    let number = choice.parse::<usize>().ok().filter(|&n| n < list.len());
+    let index = match choice {
+        "auto" => Some(0),
+        _ => number.or_else(|| names.iter().position(|n| n.to_lowercase().contains(&choice.to_lowercase()))),
+    };
+    let unknown = || Error::NoAdapter(format!("no adapter called \"{choice}\"; there is: {}", names.join(", ")));
+    Ok(list.swap_remove(index.ok_or_else(unknown)?))
+}
+
 impl Gpu {
-    /// Opens an adapter: `choice` is `auto`, its number in the listing, or a part of its name (any case).
+    /// Opens the adapter that `choice` names, see [`choose_adapter`].
     pub async fn open_async(choice: &str, options: Options) -> Result<Gpu> {
-        let list = adapters().await;
-        let names = list.iter().map(|a| a.get_info().name).collect::<Vec<_>>();
-        let index = match (choice, choice.parse::<usize>()) {
-            ("auto", _) => (!list.is_empty()).then_some(0),
-            (_, Ok(n)) => (n < list.len()).then_some(n),
-            _ => names.iter().position(|n| n.to_lowercase().contains(&choice.to_lowercase())),
-        };
-        let Some(index) = index else {
-            return Err(Error::NoAdapter(match (choice, list.is_empty()) {
-                (_, true) => format!("no GPU adapter found; {INSTALL_HINT}, or use --device oracle"),
-                _ => format!("no adapter called \"{choice}\"; there is: {}, oracle", names.join(", ")),
-            }));
-        };
-        Gpu::from_adapter(&list[index], options).await
+        Gpu::from_adapter(&choose_adapter(choice).await?, options).await
     }
 
     /// Blocking form of [`Gpu::open_async`].
@@ -130,13 +136,15 @@ impl Gpu {
             timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
             max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
         };
+        let cache_key = wgpu::util::pipeline_cache_key(&info);
+        let cache_file = options.pipeline_cache.as_ref().zip(cache_key).map(|(folder, key)| folder.join(key));
         let cache = has(wgpu::Features::PIPELINE_CACHE).then(|| {
-            let data = options.pipeline_cache.as_ref().and_then(|path| std::fs::read(path).ok());
+            let data = cache_file.as_ref().and_then(|path| std::fs::read(path).ok());
             let descriptor = wgpu::PipelineCacheDescriptor { label: None, data: data.as_deref(), fallback: true };
             // SAFETY: the data was written by `save_pipeline_cache`; a driver that finds it foreign starts afresh.
             unsafe { device.create_pipeline_cache(&descriptor) }
         });
-        let backend = Backend { device, queue, info, cache };
+        let backend = Backend { device, queue, info, cache, cache_file };
         Ok(Gpu(Rc::new(Inner::new(profile, Some(backend), options, error))))
     }
 
@@ -181,11 +189,11 @@ impl Gpu {
         Some((report.total_allocated_bytes, report.total_reserved_bytes))
     }
 
-    /// Writes the compiled pipelines to the file of [`Options::pipeline_cache`], if the backend can.
+    /// Writes the compiled pipelines into the folder of [`Options::pipeline_cache`], if the backend can.
     pub fn save_pipeline_cache(&self) {
-        let path = self.0.options.pipeline_cache.as_ref();
-        let data = self.0.backend.as_ref().and_then(|b| b.cache.as_ref()?.get_data());
-        if let (Some(path), Some(data)) = (path, data) {
+        let Some(backend) = &self.0.backend else { return };
+        let data = backend.cache.as_ref().and_then(|cache| cache.get_data());
+        if let (Some(path), Some(data)) = (&backend.cache_file, data) {
             // A cache that cannot be written only costs the next start some time.
             let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
             let written =
@@ -210,37 +218,59 @@ fn from_wgpu(error: wgpu::Error) -> Error {
     }
 }
 
-/// Gives each compute thread of software Vulkan a core of its own (Linux). Unpinned, two of them can share one core
-/// for a whole run, which halves the speed. Call it after the device is opened.
+/// Gives each compute thread of software Vulkan a core of its own, among those this process may use (Linux). Unpinned,
+/// two of them can share one core for a whole run, which halves the speed.
+///
+/// Call it right after opening the device.
+#[cfg(target_os = "linux")]
 pub fn pin_software_threads() {
-    #[cfg(target_os = "linux")]
-    {
-        let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
-        for (worker, thread) in software_threads().into_iter().enumerate() {
-            // SAFETY: a plain system call on a zeroed set of our own; failure leaves the thread unpinned.
-            unsafe {
-                let mut set: libc::cpu_set_t = std::mem::zeroed();
-                libc::CPU_SET(worker % cores, &mut set);
-                libc::sched_setaffinity(thread, std::mem::size_of_val(&set), &set);
-            }
+    let Some(cores) = allowed_cores() else { return };
+    for (worker, thread) in compute_threads() {
+        // SAFETY: a plain system call on a zeroed set of our own; failure leaves the thread unpinned.
+        unsafe {
+            let mut set: libc::cpu_set_t = std::mem::zeroed();
+            libc::CPU_SET(cores[worker % cores.len()], &mut set);
+            libc::sched_setaffinity(thread, std::mem::size_of_val(&set), &set);
         }
     }
 }
 
-/// The compute threads of llvmpipe. They carry the program's name, not one of their own, and are created right after
-/// the rasteriser's `llvmpipe-0`, `llvmpipe-1`, ..., as many as those.
+/// The numbers and ids of llvmpipe's compute threads. They bear no name: the driver starts n rasteriser threads called
+/// `llvmpipe-0` ... `llvmpipe-(n-1)`, which a compute program leaves idle, and right after them the n compute threads.
 #[cfg(target_os = "linux")]
-fn software_threads() -> Vec<i32> {
+fn compute_threads() -> Vec<(usize, i32)> {
     let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
-    let mut threads: Vec<(i32, bool)> = tasks
+    let mut threads: Vec<(i32, String)> = tasks
         .flatten()
-        .filter_map(|task| {
-            let name = std::fs::read_to_string(task.path().join("comm")).ok()?;
-            Some((task.file_name().to_str()?.parse().ok()?, name.starts_with("llvmpipe-")))
+        .filter_map(|t| {
+            Some((t.file_name().to_str()?.parse().ok()?, std::fs::read_to_string(t.path().join("comm")).ok()?))
         })
         .collect();
     threads.sort();
-    let rasterisers = threads.iter().filter(|t| t.1).count();
-    let after = threads.iter().rposition(|t| t.1).map_or(threads.len(), |last| last + 1);
-    threads[after..].iter().take(rasterisers).map(|t| t.0).collect()
+    let (mut found, mut rasterisers, mut worker) = (Vec::new(), 0, 0);
+    for (id, name) in threads {
+        if name.starts_with("llvmpipe-") {
+            (rasterisers, worker) = (if worker == 0 { rasterisers + 1 } else { 1 }, 0);
+        } else if worker < rasterisers {
+            found.push((worker, id));
+            worker += 1;
+        }
+    }
+    found
+}
+
+/// Elsewhere there is nothing to pin.
+#[cfg(not(target_os = "linux"))]
+pub fn pin_software_threads() {}
+
+/// The cores the calling thread may run on; `None` where the system does not say.
+#[cfg(target_os = "linux")]
+fn allowed_cores() -> Option<Vec<usize>> {
+    // SAFETY: a plain system call that fills a set of our own; CPU_ISSET stays below CPU_SETSIZE.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        let known = libc::sched_getaffinity(0, std::mem::size_of_val(&set), &mut set) == 0;
+        let cores: Vec<usize> = (0..libc::CPU_SETSIZE as usize).filter(|&c| libc::CPU_ISSET(c, &set)).collect();
+        (known && !cores.is_empty()).then_some(cores)
+    }
 }

@@ -13,14 +13,16 @@ mod read;
 mod recorder;
 mod shader;
 mod texels;
+mod translate;
 
 pub use buffer::{ALIGNMENT, PoolStats, Slice, round_up};
 pub use capture::Captured;
-pub use device::{INSTALL_HINT, Options, adapters, describe, pin_software_threads};
+pub use device::{INSTALL_HINT, Options, adapters, choose_adapter, describe, pin_software_threads};
 pub use profile::{ProfileRow, Work};
 pub use read::ReadBack;
 pub use recorder::Groups;
 pub use shader::{INCLUDES, Kernel, Source, WgslValue};
+pub use translate::Validated;
 
 use crate::error::Error;
 use std::cell::{OnceCell, RefCell};
@@ -46,6 +48,19 @@ pub struct Profile {
     pub timestamps: bool,
     /// The largest array one kernel can bind.
     pub max_binding_bytes: u64,
+}
+
+impl Profile {
+    /// Adapters of every class that kernels are chosen for, none of which needs to exist.
+    pub fn classes() -> Vec<Profile> {
+        let base = Profile { max_binding_bytes: 1 << 31, timestamps: true, ..Profile::default() };
+        vec![
+            Profile { name: "software with subgroups of 8".into(), software: true, subgroup: Some(8), ..base.clone() },
+            Profile { name: "software without subgroups".into(), software: true, ..base.clone() },
+            Profile { name: "GPU with subgroups of 32 and f16".into(), subgroup: Some(32), f16: true, ..base.clone() },
+            Profile { name: "GPU with nothing optional".into(), ..base },
+        ]
+    }
 }
 
 struct Inner {

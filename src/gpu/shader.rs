@@ -33,6 +33,10 @@ pub const INCLUDES: &[Source] = &[
     shader!("common/rng.wgsl"),
     shader!("elementwise/binary_functions.wgsl"),
     shader!("elementwise/unary_functions.wgsl"),
+    shader!("norm/group.wgsl"),
+    shader!("norm/quad.wgsl"),
+    shader!("norm/scalar.wgsl"),
+    shader!("pool/resize_weights.wgsl"),
     shader!("gemm/bias.wgsl"),
     shader!("gemm/conv_shape.wgsl"),
     shader!("gemm/fragment.wgsl"),
@@ -50,6 +54,10 @@ pub const INCLUDES: &[Source] = &[
     shader!("gemm/straight.wgsl"),
     shader!("gemm/swapped.wgsl"),
     shader!("reduce/functions.wgsl"),
+    shader!("schedule/sample.wgsl"),
+    shader!("common/scalar.wgsl"),
+    shader!("common/vec4.wgsl"),
+    shader!("sort/pairs.wgsl"),
 ];
 
 /// One specialisation of a shader file: what is compiled into a pipeline.

@@ -143,7 +143,7 @@ impl Layout {
             1 => strides[..last].iter().all(|s| s % 4 == 0),
             stride => stride == 0,
         };
-        let whole = last == 0 || layout.dims[last] % 4 == 0;
+        let whole = last == 0 || layout.dims[last].is_multiple_of(4);
         layout.vec4 = whole && even(&layout.a) && even(&layout.b);
         layout
     }

@@ -1,6 +1,6 @@
 //! Test and bench cases of an op: inputs, what to run, and how exact a device must be.
 
-use crate::tensor::{Device, Key, Shape, Tensor};
+use crate::tensor::{Array, Device, Key, Shape, Tensor};
 
 /// A case: a function of some inputs through the public API.
 pub struct Case {
@@ -15,6 +15,9 @@ pub struct Case {
     /// How far a device may be from the oracle.
     pub bound: Bound,
 }
+
+/// The distance from 1 to the next f32.
+const EPS: f64 = f32::EPSILON as f64;
 
 /// The error allowed for element `i`, in units of eps = 2^-23.
 #[derive(Clone, Copy)]
@@ -137,6 +140,38 @@ impl Case {
     /// The inputs' values.
     pub fn draw(&self, key: &Key) -> Vec<Vec<f64>> {
         self.inputs.iter().enumerate().map(|(i, input)| input.draw(&key.index(i as u64))).collect()
+    }
+
+    /// Whether a device's result `got` on the inputs `x` is as close to the oracle's as it must be.
+    ///
+    /// # Errors
+    /// Names the first element that is too far off.
+    pub fn judge(&self, x: &[Array], got: &[f64]) -> Result<(), String> {
+        let run = |f: fn(f64) -> f64| {
+            let one = |x: &Array| Tensor::from_f64(&Device::Oracle, x.shape.clone(), x.iter().map(|&v| f(v)).collect());
+            (self.run)(&x.iter().map(one).collect::<Vec<_>>()).array()
+        };
+        let want = run(|v| v);
+        if want.len() != got.len() {
+            return Err(format!("{} elements instead of {}", got.len(), want.len()));
+        }
+        // For a sum: the same function of the absolute values bounds what rounding can do.
+        let scale = matches!(self.bound, Bound::Sum { .. }).then(|| run(f64::abs));
+        for (i, (&want, &got)) in want.iter().zip(got).enumerate() {
+            let bound = match self.bound {
+                Bound::Exact => 0.0,
+                Bound::Ulps { ulps, scale } => ulps * EPS * (want.abs() + scale),
+                Bound::Sum { terms } => {
+                    let scale = scale.as_ref().map_or(0.0, |s| s[i].abs());
+                    8.0 * EPS * (terms as f64).sqrt() * scale.max(f64::MIN_POSITIVE)
+                }
+            };
+            // An exact result may still have to be rounded to f32 once.
+            if !(want as f32 as f64 == got || (want - got).abs() <= bound) {
+                return Err(format!("element {i} is {got}, the oracle says {want} (bound {bound:e})"));
+            }
+        }
+        Ok(())
     }
 
     /// The inputs as tensors on `device`.

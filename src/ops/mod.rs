@@ -16,14 +16,25 @@
 //! | sort | gather along the inverse order |
 //! | langevin_step(x, g) | (ct, -step ct) |
 
+pub mod attention;
 pub mod binary;
 pub mod case;
 pub mod conv2d;
+pub mod distance;
 mod gemm;
+pub mod index;
+pub mod langevin;
 pub mod matmul;
 pub mod movement;
+pub mod norm;
+pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod resize;
+pub mod scan;
+pub mod schedule;
+pub mod softmax;
+pub mod sort;
 pub mod unary;
 
 pub use case::{Case, Input};
@@ -69,6 +80,17 @@ pub fn list() -> Vec<Entry> {
         entry("reduce", reduce::cases),
         entry("random", random::cases),
         entry("matmul", matmul::cases),
+        entry("langevin", langevin::cases),
+        entry("schedule", schedule::cases),
+        entry("index", index::cases),
+        entry("pool", pool::cases),
+        entry("scan", scan::cases),
+        entry("softmax", softmax::cases),
+        entry("norm", norm::cases),
+        entry("resize", resize::cases),
+        entry("distance", distance::cases),
+        entry("attention", attention::cases),
+        entry("sort", sort::cases),
         entry("conv2d", conv2d::cases),
     ]
 }

@@ -53,7 +53,7 @@ impl Reading {
     /// The input offset that output coordinate `o` reads.
     fn offset(&self, o: usize) -> Option<usize> {
         let at = self.start + self.step * o as i64;
-        let inside = at >= 0 && at as usize % self.gap == 0 && (at as usize / self.gap) < self.size;
+        let inside = at >= 0 && (at as usize).is_multiple_of(self.gap) && (at as usize / self.gap) < self.size;
         inside.then(|| at as usize / self.gap * self.stride)
     }
 }

@@ -90,7 +90,7 @@ pub fn normal_at(key: &Key, i: u64, clock: u32) -> f64 {
     let pair = i & !1;
     let radius = (-2.0 * to_unit(key.bits(pair, clock)).ln()).sqrt();
     let angle = std::f64::consts::TAU * to_unit(key.bits(pair + 1, clock));
-    if i % 2 == 0 { radius * angle.cos() } else { radius * angle.sin() }
+    if i.is_multiple_of(2) { radius * angle.cos() } else { radius * angle.sin() }
 }
 
 /// Ten rounds of Philox4x32.

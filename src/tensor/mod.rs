@@ -100,6 +100,18 @@ impl Tensor {
         Tensor::from_storage(device, shape, storage, None)
     }
 
+    /// A tensor whose elements are still to be written.
+    pub(crate) fn unwritten(device: &Device, shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        match device {
+            Device::Gpu(gpu) => {
+                let slice = gpu.alloc(shape.count() as u64 * 4);
+                Tensor::from_storage(device, shape, Storage::Gpu(slice), None)
+            }
+            Device::Oracle => Tensor::zeros(device, shape),
+        }
+    }
+
     /// A tensor of zeros.
     pub fn zeros(device: &Device, shape: impl Into<Shape>) -> Tensor {
         Tensor::full(device, shape, 0.0)
@@ -171,6 +183,20 @@ impl Tensor {
             Storage::Host(data) => Array { shape: self.0.shape.clone(), data: data.borrow().clone() },
             Storage::Gpu(_) => panic!("a device tensor has no host array"),
         }
+    }
+
+    /// `shape.count()` elements from element `offset` (a multiple of 64) as a constant; on a GPU the same memory.
+    #[track_caller]
+    pub fn view(&self, offset: usize, shape: impl Into<Shape>) -> Tensor {
+        let shape = shape.into();
+        let storage = match self.storage() {
+            Storage::Gpu(slice) => Storage::Gpu(slice.view(offset as u64 * 4, shape.count() as u64 * 4)),
+            Storage::Host(data) => {
+                let part = data.borrow()[offset..offset + shape.count()].to_vec();
+                Storage::Host(RefCell::new(Rc::new(part)))
+            }
+        };
+        Tensor::from_storage(self.device(), shape, storage, None)
     }
 
     fn sibling(&self, tracked: bool) -> Tensor {

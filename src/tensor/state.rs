@@ -35,7 +35,7 @@ impl Feed {
     }
 }
 
-/// A named place for a value that each step replaces: parameters, moments, chains.
+/// A place for a value that each step replaces: parameters, moments, chains.
 ///
 /// In a captured step the new value is copied to the place the next replay reads from.
 #[derive(Clone)]
@@ -72,7 +72,14 @@ impl Var {
             cell.home = Some(cell.value.clone());
             REPLACED.with_borrow_mut(|list| list.push(self.clone()));
         }
-        cell.value = value.detach();
+        cell.value = match value.storage() {
+            // What survives a step is f32 on every device, so that a checkpoint holds all of it.
+            Storage::Host(data) => {
+                let rounded = data.borrow().iter().map(|&v| v as f32 as f64).collect();
+                Tensor::from_f64(value.device(), value.shape(), rounded)
+            }
+            Storage::Gpu(_) => value.detach(),
+        };
     }
 
     /// At the end of a capture: brings the new value to where the next replay reads it.
@@ -81,6 +88,7 @@ impl Var {
         if let Some(home) = cell.home.take() {
             if let (Device::Gpu(gpu), Storage::Gpu(to), Storage::Gpu(from)) =
                 (home.device(), home.storage(), cell.value.storage())
+                && !from.same_memory(to)
             {
                 gpu.copy(from, to, 0, home.count() as u64 * 4);
             }

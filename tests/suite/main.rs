@@ -1,7 +1,13 @@
 //! All integration tests in one binary, so that the dependencies are linked once.
 
+mod cli;
 mod gradcheck;
+mod layers;
+mod objectives;
 mod oracle;
 mod replay;
+mod samplers;
 mod shaders;
 mod support;
+mod tint;
+mod training;

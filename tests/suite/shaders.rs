@@ -1,37 +1,12 @@
 //! Every specialisation the code can choose, on every class of adapter: valid WGSL within the portable budget, and
 //! translatable to SPIR-V, MSL and HLSL. Needs no GPU: ops run on devices that only record.
 
-use crate::support;
-use ebm::gpu::{Gpu, INCLUDES, Kernel};
-use ebm::ops::list;
-use ebm::tensor::{Device, Key};
-use naga::valid::{Capabilities, ValidationFlags, Validator};
+use ebm::gpu::{INCLUDES, Kernel, Profile, Validated};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Every kernel that any case of any op launches on any class of adapter.
-fn all_kernels() -> BTreeMap<String, Kernel> {
-    let mut kernels = BTreeMap::new();
-    for profile in support::profiles() {
-        let gpu = Gpu::dry_run(profile);
-        let device = Device::Gpu(gpu.clone());
-        for entry in list() {
-            for case in (entry.cases)() {
-                let x: Vec<_> = case.tensors(&device, &case.draw(&Key::new(0)));
-                let x: Vec<_> = x
-                    .iter()
-                    .zip(&case.inputs)
-                    .map(|(x, i)| if i.differentiable() { x.tracked() } else { x.clone() })
-                    .collect();
-                let y = (case.run)(&x);
-                let free: Vec<_> = x.iter().filter(|x| x.is_tracked()).collect();
-                if case.order > 0 && y.is_tracked() {
-                    ebm::autodiff::grad(&y, &free);
-                }
-            }
-        }
-        kernels.extend(gpu.kernels().into_iter().map(|k| (k.name().to_string(), k)));
-    }
-    kernels
+pub fn all_kernels() -> BTreeMap<String, Kernel> {
+    Profile::classes().iter().flat_map(ebm::kernels::kernels).collect()
 }
 
 #[test]
@@ -49,33 +24,11 @@ fn every_specialisation_is_valid_and_translates_to_every_backend() {
 }
 
 fn translate(text: &str) -> Result<(), String> {
-    let mut options = naga::front::wgsl::Options::new();
-    options.capabilities = Capabilities::all();
-    let module =
-        naga::front::wgsl::Frontend::new_with_options(options).parse(text).map_err(|e| e.emit_to_string(text))?;
-    let capabilities = Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP;
-    let info = Validator::new(ValidationFlags::all(), capabilities)
-        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
-        .subgroup_operations(naga::valid::SubgroupOperationSet::all())
-        .validate(&module)
-        .map_err(|e| e.emit_to_string(text))?;
-    budget(&module)?;
-    let pipeline =
-        naga::back::spv::PipelineOptions { shader_stage: naga::ShaderStage::Compute, entry_point: "main".into() };
-    naga::back::spv::write_vec(&module, &info, &naga::back::spv::Options::default(), Some(&pipeline))
-        .map_err(|e| format!("SPIR-V: {e}"))?;
-    let msl = naga::back::msl::Options { lang_version: (3, 0), fake_missing_bindings: true, ..Default::default() };
-    naga::back::msl::write_string(&module, &info, &msl, &naga::back::msl::PipelineOptions::default())
-        .map_err(|e| format!("MSL: {e}"))?;
-    let hlsl = naga::back::hlsl::Options {
-        shader_model: naga::back::hlsl::ShaderModel::V6_2,
-        fake_missing_bindings: true,
-        ..Default::default()
-    };
-    let mut out = String::new();
-    naga::back::hlsl::Writer::new(&mut out, &hlsl, &naga::back::hlsl::PipelineOptions::default())
-        .write(&module, &info, None)
-        .map_err(|e| format!("HLSL: {e}"))?;
+    let shader = Validated::new(text)?;
+    budget(shader.module())?;
+    shader.spirv()?;
+    shader.msl()?;
+    shader.hlsl()?;
     Ok(())
 }
 

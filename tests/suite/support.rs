@@ -1,6 +1,6 @@
 //! Which devices the tests run on.
 
-use ebm::gpu::{Gpu, Options, Profile};
+use ebm::gpu::{Gpu, Options};
 use ebm::tensor::Device;
 
 /// A GPU for tests, with buffers poisoned before use; `None`, with a line naming the test, where there is no adapter.
@@ -18,15 +18,4 @@ pub fn gpu(test: &str, checked: bool) -> Option<Device> {
             None
         }
     }
-}
-
-/// Adapters of every class the kernels are chosen for, none of which needs to exist.
-pub fn profiles() -> Vec<Profile> {
-    let base = Profile { max_binding_bytes: 1 << 31, timestamps: true, ..Profile::default() };
-    vec![
-        Profile { name: "software with subgroups of 8".into(), software: true, subgroup: Some(8), ..base.clone() },
-        Profile { name: "software without subgroups".into(), software: true, ..base.clone() },
-        Profile { name: "GPU with subgroups of 32 and f16".into(), subgroup: Some(32), f16: true, ..base.clone() },
-        Profile { name: "GPU with nothing optional".into(), ..base },
-    ]
 }

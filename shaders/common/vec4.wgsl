@@ -1,0 +1,10 @@
+// Elements four at a time.
+alias T = vec4f;
+
+fn fold_max(v: T) -> f32 {
+    return max(max(v.x, v.y), max(v.z, v.w));
+}
+
+fn fold_sum(v: T) -> f32 {
+    return (v.x + v.y) + (v.z + v.w);
+}

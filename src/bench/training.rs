@@ -1,0 +1,69 @@
+//! Whole training steps.
+
+use super::Bench;
+use crate::data::{Dataset, Toy, Values};
+use crate::energy::{EnergyConfig, MlpConfig};
+use crate::error::{Error, Result};
+use crate::gpu::Work;
+use crate::sample::Langevin;
+use crate::tensor::{Device, Key};
+use crate::train::Algorithm;
+use crate::train::contrastive_divergence::{Config, ContrastiveDivergence};
+
+/// One contrastive-divergence iteration on eight Gaussians: an MLP energy, K = 20 Langevin steps, one Adam step.
+pub fn training_steps() -> Vec<Bench> {
+    vec![contrastive_divergence("cd_2d_256", 256), contrastive_divergence("cd_2d_4096", 4096)]
+}
+
+const HIDDEN: usize = 128;
+const CHAIN: usize = 20;
+
+fn contrastive_divergence(name: &'static str, batch: usize) -> Bench {
+    Bench {
+        name,
+        work: work(batch),
+        check: Box::new(move |device| agrees(name, device)),
+        setup: Box::new(move |device| {
+            let mut training = training(device, batch).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let mut steps = 0..;
+            Box::new(move || steps.next().into_iter().for_each(|step| drop(training.step(step))))
+        }),
+    }
+}
+
+fn training(device: &Device, batch: usize) -> Result<ContrastiveDivergence> {
+    let key = Key::new(1);
+    let points = Toy::EightGaussians.sample(4096, &key.named("data"));
+    let config = Config {
+        batch,
+        energy: EnergyConfig::Mlp(MlpConfig { hidden: vec![HIDDEN; 2], ..MlpConfig::default() }),
+        langevin: Langevin { steps: CHAIN, ..Langevin::default() },
+        ..Config::default()
+    };
+    ContrastiveDivergence::new(&config, Dataset::new("eight-gaussians", vec![2], Values::F32(points)), device, &key)
+}
+
+/// Multiply-adds of the layers, twice: each chain step needs the energy and its gradient in x (2 passes), the Adam step
+/// the energy of data and chains and its gradient in the parameters (2 times 3 passes). Memory is not counted.
+fn work(batch: usize) -> Work {
+    let pass = 2 * (2 * HIDDEN + HIDDEN * HIDDEN + HIDDEN);
+    Work { bytes: 0, flops: (batch * pass * (2 * CHAIN + 6)) as u64 }
+}
+
+/// The figures (loss, energies, gradient norm, ...) after three steps of a small batch against the oracle's.
+///
+/// Adam divides each gradient by its own size, so rounding errors of f32 can move a weight by a good part of the
+/// learning rate; in the figures that stays below one part in a hundred.
+fn agrees(name: &str, device: &Device) -> Result<()> {
+    let figures = |device: &Device| -> Result<Vec<f64>> {
+        let mut training = training(device, 16)?;
+        (0..2).for_each(|step| drop(training.step(step)));
+        training.step(2).to_f64()
+    };
+    let (want, got) = (figures(&Device::Oracle)?, figures(device)?);
+    let size = want.iter().fold(0.0f64, |size, w| size.max(w.abs()));
+    match want.iter().zip(&got).all(|(w, g)| (w - g).abs() <= 0.01 * size) {
+        true => Ok(()),
+        false => Err(Error::Device(format!("{name} is wrong: figures {got:?}, the oracle says {want:?}"))),
+    }
+}

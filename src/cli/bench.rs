@@ -1,0 +1,145 @@
+//! `ebm bench`: checks and times the kernels on the chosen adapter.
+
+use super::choose_device::choose_device;
+use super::output::{self, say};
+use crate::bench::{Roofs, Row, all, select};
+use crate::error::{Error, Result};
+use crate::gpu::INSTALL_HINT;
+use crate::io::atomic;
+use indicatif::{ProgressBar, ProgressStyle};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Print a JSON list of {name, ms, ms_min, ms_max, gbps, gflops, percent_of_roof}
+    #[arg(long)]
+    json: bool,
+    /// Only these benchmarks, separated by commas
+    #[arg(long, value_name = "NAMES", num_args = 1..)]
+    only: Vec<String>,
+    /// Also write the table into ./README.md, between <!-- bench --> and <!-- /bench -->
+    #[arg(long)]
+    readme: bool,
+    /// auto, oracle, an adapter's number in `ebm device`, or a part of its name [default: $EBM_DEVICE, else auto]
+    #[arg(long)]
+    device: Option<String>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let device = choose_device(args.device.as_deref())?;
+    let Some(gpu) = device.gpu() else {
+        return Err(Error::NoAdapter(format!("benchmarks need a GPU adapter; {INSTALL_HINT}")));
+    };
+    let mut list = all(gpu.profile());
+    if !args.only.is_empty() {
+        list = select(list, &args.only.join(","))?;
+    }
+    let progress = ProgressBar::new(list.len() as u64);
+    progress.set_style(ProgressStyle::with_template("{pos}/{len} {msg}").unwrap_or_else(|_| unreachable!()));
+    progress.set_message("roofs");
+    let roofs = Roofs::measure(&device)?;
+    let mut rows = Vec::new();
+    for bench in &list {
+        progress.set_message(bench.name);
+        (bench.check)(&device)?;
+        rows.push(bench.measure(&device, roofs)?);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    let table = table(&rows, &gpu.describe());
+    if args.readme {
+        write_readme(&table)?;
+    }
+    match args.json {
+        true => say!("{}", serde_json::to_string_pretty(&rows).unwrap_or_else(|_| unreachable!())),
+        false => output::text(&table),
+    }
+}
+
+/// A Markdown table with its caption.
+fn table(rows: &[Row], adapter: &str) -> String {
+    let width = rows.iter().map(|r| r.name.len()).max().unwrap_or(0);
+    let mut text = format!(
+        "Measured with `ebm bench` on {adapter}, {}. Medians; the roofs are a plain copy and multiply-adds in \
+         registers.\n\n",
+        date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()) / 86_400)
+    );
+    let head = ["ms", "min", "max", "GB/s", "GFLOP/s", "% of roof"];
+    text += &format!("| {:<width$} |{}\n", "kernel", head.map(|h| format!(" {h:>9} |")).concat());
+    text += &format!("|:{}-|{}\n", "-".repeat(width), "----------:|".repeat(head.len()));
+    for r in rows {
+        let cells = [
+            significant(r.ms),
+            significant(r.ms_min),
+            significant(r.ms_max),
+            rate(r.gbps),
+            rate(r.gflops),
+            format!("{:.0}", r.percent_of_roof),
+        ];
+        text += &format!("| {:<width$} |{}\n", r.name, cells.map(|c| format!(" {c:>9} |")).concat());
+    }
+    text
+}
+
+/// A rate, or nothing where that work is not counted.
+fn rate(x: f64) -> String {
+    if x > 0.0 { significant(x) } else { String::new() }
+}
+
+/// Three significant digits.
+fn significant(x: f64) -> String {
+    let decimals = (2 - x.abs().max(1e-9).log10().floor() as i32).clamp(0, 6);
+    format!("{x:.*}", decimals as usize)
+}
+
+/// The date of a day counted from 1970-01-01, as year-month-day (Hinnant, "chrono-compatible low-level date algorithms").
+fn date(day: u64) -> String {
+    let z = day + 719_468;
+    let (era, of_era) = (z / 146_097, z % 146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // Months count from March.
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    format!("{}-{month:02}-{day:02}", era * 400 + year_of_era + u64::from(month <= 2))
+}
+
+const BEGIN: &str = "<!-- bench -->";
+const END: &str = "<!-- /bench -->";
+
+fn write_readme(table: &str) -> Result<()> {
+    let text = std::fs::read_to_string("README.md").map_err(|e| Error::file("README.md", e))?;
+    atomic::write_bytes("README.md", replace_table(&text, table)?.as_bytes())
+}
+
+/// `text` with everything between the two marks replaced.
+fn replace_table(text: &str, table: &str) -> Result<String> {
+    let places = text.find(BEGIN).zip(text.find(END)).map(|(a, b)| (a + BEGIN.len(), b)).filter(|(a, b)| a <= b);
+    let missing = || Error::format("README.md", "README", format!("it has no {BEGIN} ... {END}"));
+    let (from, to) = places.ok_or_else(missing)?;
+    Ok(format!("{}\n{}{}", &text[..from], table, &text[to..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_become_dates_across_leap_years() {
+        let dates = [0, 59, 11_016, 11_017, 19_782, 20_788].map(date);
+        assert_eq!(dates, ["1970-01-01", "1970-03-01", "2000-02-29", "2000-03-01", "2024-02-29", "2026-12-01"]);
+    }
+
+    #[test]
+    fn only_what_stands_between_the_marks_is_replaced() {
+        let text = "a\n<!-- bench -->\nold\n<!-- /bench -->\nb";
+        assert_eq!(replace_table(text, "new\n").unwrap(), "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb");
+        assert!(replace_table("a", "new").is_err());
+    }
+
+    #[test]
+    fn numbers_have_three_significant_digits() {
+        assert_eq!([0.01234, 1.234, 12.34, 1234.0].map(significant), ["0.0123", "1.23", "12.3", "1234"]);
+    }
+}

@@ -1,0 +1,61 @@
+//! `--device`: which device a command runs on.
+
+use crate::error::{Error, Result};
+use crate::gpu::{Options, pin_software_threads};
+use crate::tensor::Device;
+use std::cell::RefCell;
+use std::path::PathBuf;
+
+thread_local! {
+    /// What this process opened; its compiled pipelines are kept at the end.
+    static OPENED: RefCell<Vec<Device>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What was asked for: `--device`, else the environment's `EBM_DEVICE`, else `auto`.
+pub fn choice(device: Option<&str>) -> String {
+    device.map(String::from).or_else(|| std::env::var("EBM_DEVICE").ok()).unwrap_or_else(|| "auto".into())
+}
+
+/// Opens `auto`, `oracle`, or an adapter by its number in `ebm device` or a part of its name. Where there is no adapter
+/// at all, `auto` is the oracle, with a notice on stderr.
+///
+/// # Errors
+/// [`Error::NoAdapter`] when an adapter was asked for and is not there.
+pub fn choose_device(device: Option<&str>) -> Result<Device> {
+    let choice = choice(device);
+    let options = Options { pipeline_cache: cache_folder(), ..Options::default() };
+    let device = match Device::choose(&choice, options) {
+        Err(Error::NoAdapter(why)) if choice == "auto" => {
+            eprintln!("notice: {why}; until then the f64 oracle computes on the host, slowly");
+            Device::oracle()
+        }
+        opened => opened.map_err(name_the_oracle)?,
+    };
+    if let Some(gpu) = device.gpu() {
+        if gpu.profile().software {
+            pin_software_threads();
+        }
+        OPENED.with_borrow_mut(|list| list.push(device.clone()));
+    }
+    Ok(device)
+}
+
+/// Adds to the adapters that an error names the one device that is always there.
+pub fn name_the_oracle(error: Error) -> Error {
+    match error {
+        Error::NoAdapter(why) => Error::NoAdapter(format!("{why}; there is always --device oracle")),
+        other => other,
+    }
+}
+
+/// Keeps the compiled pipelines of all opened devices for the next start, and lets go of the devices.
+pub fn close_devices() {
+    let devices = OPENED.take();
+    devices.iter().filter_map(Device::gpu).for_each(|gpu| gpu.save_pipeline_cache());
+}
+
+/// `ebm/` in the user's cache folder.
+fn cache_folder() -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    Some(set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?.join("ebm"))
+}

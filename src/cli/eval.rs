@@ -1,0 +1,120 @@
+//! `ebm eval`: every score that applies to a run.
+
+use super::choose_device::choose_device;
+use super::session::Session;
+use crate::data::{Dataset, Split};
+use crate::error::Result;
+use crate::train::{evaluate, plot_points};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub struct EvalArgs {
+    /// The folder of the run.
+    dir: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// auto, oracle, the number of an adapter, or part of its name.
+    #[arg(long)]
+    device: Option<String>,
+    /// Langevin steps that the kept chains take before they are scored.
+    #[arg(long, default_value_t = Effort::default().steps)]
+    langevin_steps: usize,
+}
+
+/// How much is spent on scores.
+pub struct Effort {
+    /// Langevin steps before samples are scored.
+    pub steps: usize,
+    /// Samples, points or images per score.
+    pub n: usize,
+}
+
+impl Default for Effort {
+    fn default() -> Effort {
+        Effort { steps: 200, n: 10_000 }
+    }
+}
+
+pub fn run(args: &EvalArgs) -> Result<()> {
+    let device = choose_device(args.device.as_deref())?;
+    let session = Session::open(&args.dir, &device)?;
+    let scores = scores(&session, &Effort { steps: args.langevin_steps, ..Effort::default() })?;
+    if args.json {
+        println!("{}", Value::Object(scores));
+    } else {
+        print(&scores);
+    }
+    Ok(())
+}
+
+/// All scores of a run, also kept in its folder as `scores.json` with a picture for 2-D energies.
+pub fn scores(session: &Session, effort: &Effort) -> Result<Map<String, Value>> {
+    let algorithm = &session.algorithm;
+    let key = session.key().named("evaluation");
+    let mut scores = match session.toy() {
+        Some(toy) => {
+            let samples = algorithm.sample(effort.n, effort.steps, &key.named("samples"))?.to_vec()?;
+            let energy = algorithm.averaged();
+            let picture = plot_points(&*energy, algorithm.temperature(), &session.device, toy.bounds(), &samples)?;
+            crate::io::atomic::write_bytes(session.run.plot("density.png"), &picture.png())?;
+            evaluate::points(&*energy, algorithm.temperature(), &session.device, toy, &samples, &key)?
+        }
+        None => {
+            let data = Dataset::load(&session.config.data, Split::Test)?;
+            let load = |(name, spec): (&String, &String)| Ok((name.clone(), Dataset::load(spec, Split::Test)?));
+            let others = session.config.ood.iter().map(load).collect::<Result<Vec<_>>>()?;
+            let n = 2000;
+            let ood = evaluate::out_of_distribution(&*algorithm.averaged(), &session.device, &data, &others, n)?;
+            Map::from_iter([("ood".to_string(), Value::Object(ood)), ("n".to_string(), json!(n))])
+        }
+    };
+    scores.insert("reference".into(), json!(session.config.data));
+    scores.insert("seed".into(), json!(session.config.seed));
+    scores.insert("weights".into(), json!("ema"));
+    scores.insert("step".into(), json!(session.done));
+    let text = serde_json::to_string_pretty(&scores).unwrap_or_default();
+    crate::io::atomic::write_bytes(session.run.root().join("scores.json"), text.as_bytes())?;
+    Ok(scores)
+}
+
+/// One line per score, each beside its floor or ceiling.
+pub fn print(scores: &Map<String, Value>) {
+    for (name, value, note) in lines(scores) {
+        println!("{name:>22} {value:<10} {note}");
+    }
+}
+
+/// Scores as (name, value, what to compare with).
+pub fn lines(scores: &Map<String, Value>) -> Vec<(String, String, String)> {
+    let number = |v: &Value| match v.as_f64() {
+        Some(x) if v.is_f64() => format!("{x:.4}"),
+        _ => v.to_string().trim_matches('"').to_string(),
+    };
+    let companion = [
+        ("sw1", "sw1_floor", "floor"),
+        ("sw2", "sw2_floor", "floor"),
+        ("auc", "auc_ceiling", "ceiling"),
+        ("nll", "entropy", "entropy of the data"),
+    ];
+    let mut lines = Vec::new();
+    for (name, value) in scores {
+        if value.is_null() || companion.iter().any(|c| c.1 == name) {
+            continue;
+        }
+        let note = companion
+            .iter()
+            .find(|c| c.0 == name)
+            .and_then(|c| Some(format!("({} {})", c.2, number(scores.get(c.1).filter(|v| !v.is_null())?))));
+        match value {
+            Value::Object(map) => {
+                lines.extend(
+                    map.iter().map(|(k, v)| (format!("{name} {k}"), number(v), "(AUROC of -E, 0.5 is chance)".into())),
+                );
+            }
+            _ => lines.push((name.clone(), number(value), note.unwrap_or_default())),
+        }
+    }
+    lines
+}

@@ -1,0 +1,153 @@
+//! The command line: parses, calls the library, and prints.
+//!
+//! Whatever goes wrong is one line on stderr that starts with `error:`, and exit code 1.
+
+mod bench;
+mod choose_device;
+pub mod config;
+mod device;
+mod eval;
+mod kernel;
+mod output;
+mod presets;
+mod report;
+mod sample;
+mod session;
+mod train;
+
+use crate::error::{Error, Result};
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Train energy-based models and diffusion samplers on hand-written GPU kernels.
+#[derive(Parser)]
+#[command(name = "ebm", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train the demonstration: an energy of eight Gaussians, with scores, pictures and a report (also without arguments).
+    Demo(train::DemoArgs),
+    /// Train an energy from a preset or a configuration file.
+    Train(train::TrainArgs),
+    /// Continue a run from its newest checkpoint.
+    Resume(train::ResumeArgs),
+    /// Draw samples of a trained energy as a picture or an array.
+    Sample(sample::SampleArgs),
+    /// Score a trained energy.
+    Eval(eval::EvalArgs),
+    /// List what can be trained by name.
+    Presets,
+    /// List the adapters and what the chosen one offers.
+    Device(device::Args),
+    /// List the kernels, or show the text of one.
+    #[command(subcommand)]
+    Kernel(kernel::Args),
+    /// Check and time the kernels.
+    Bench(bench::Args),
+}
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    report_panics();
+    quiet_display_lookup();
+    let outcome = std::panic::catch_unwind(|| match Cli::try_parse() {
+        Ok(cli) => run(&cli.command.unwrap_or(Command::Demo(Default::default()))),
+        Err(e) => explain(e),
+    });
+    choose_device::close_devices();
+    match outcome {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(e)) => {
+            eprintln!("error: {}", one_line(&e.to_string()));
+            ExitCode::FAILURE
+        }
+        // The hook has reported it.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Demo(args) => train::demo(args),
+        Command::Train(args) => train::train(args),
+        Command::Resume(args) => train::resume(args),
+        Command::Sample(args) => sample::run(args),
+        Command::Eval(args) => eval::run(args),
+        Command::Presets => presets::run(),
+        Command::Device(args) => device::run(args),
+        Command::Kernel(args) => kernel::run(args),
+        Command::Bench(args) => bench::run(args),
+    }
+}
+
+/// Help and version go to stdout; a wrong argument becomes an error of one line.
+fn explain(e: clap::Error) -> Result<()> {
+    match e.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            output::text(&e.render().to_string())
+        }
+        _ => {
+            let text = e.render().to_string();
+            let lines = text.lines().map(str::trim).take_while(|l| !l.starts_with("Usage:"));
+            let lines: Vec<&str> = lines.filter(|l| !l.is_empty() && !l.starts_with("For more")).collect();
+            let text = lines.join("; ").replace(":; ", ": ");
+            Err(Error::setting(format!("{}; see ebm --help", text.trim_start_matches("error: "))))
+        }
+    }
+}
+
+/// A panic is a bug of this program: say so in one line, with the place. `RUST_BACKTRACE=1` adds the usual report.
+fn report_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let place = panic.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
+        eprintln!("error: this is a bug in ebm{place}: {}", one_line(message));
+        if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
+            usual(panic);
+        }
+    }));
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Mesa's Vulkan layer for choosing among several GPUs asks the display server, and complains on stderr where there is
+/// none. Without a display and without a wish there is nothing to ask: switch the layer off.
+fn quiet_display_lookup() {
+    let unset = |name| std::env::var_os(name).is_none();
+    if ["XDG_RUNTIME_DIR", "DISPLAY", "MESA_VK_DEVICE_SELECT", "DRI_PRIME"].into_iter().all(unset) {
+        // SAFETY: the program has started no thread yet.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_of_the_arguments_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_argument_becomes_one_line() {
+        let error = |words: &[&str]| explain(Cli::try_parse_from(words).err().unwrap()).unwrap_err().to_string();
+        assert_eq!(
+            error(&["ebm", "devise"]),
+            "unrecognized subcommand 'devise'; tip: a similar subcommand exists: 'device'; see ebm --help"
+        );
+        assert_eq!(
+            error(&["ebm", "kernel", "show"]),
+            "the following required arguments were not provided: <NAME>; see ebm --help"
+        );
+    }
+}

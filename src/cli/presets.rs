@@ -1,0 +1,12 @@
+//! `ebm presets`: what can be trained by name.
+
+use super::config::PRESETS;
+use crate::error::Result;
+
+pub fn run() -> Result<()> {
+    for (name, text) in PRESETS {
+        let about = text.lines().next().unwrap_or_default().trim_start_matches("# ");
+        println!("{name:28} {about}");
+    }
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! `report.html`: one file that shows a run.
+
+use super::eval;
+use super::session::Session;
+use crate::error::{Error, Result};
+use crate::io::{Metrics, Report};
+use crate::plot::Curves;
+use serde_json::{Map, Value};
+
+/// Writes the report of a run: scores, pictures, curves, settings.
+pub fn write(session: &Session) -> Result<()> {
+    let run = &session.run;
+    let mut report = Report::new(&format!("{} after {} iterations", session.config.preset, session.done));
+    report.text(&format!("{} on {}, seed {}", session.config.data, session.device, session.config.seed));
+
+    if let Ok(text) = std::fs::read_to_string(run.root().join("scores.json")) {
+        let scores: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
+        let rows: Vec<Vec<String>> = eval::lines(&scores).into_iter().map(|(a, b, c)| vec![a, b, c]).collect();
+        report.section("Scores").table(&["score", "value", "compare"], &rows);
+    }
+    report.section("Pictures");
+    for (file, caption) in pictures(session)? {
+        let bytes = std::fs::read(&file).map_err(|e| Error::file(&file, e))?;
+        report.png(&bytes, &caption);
+    }
+    report.section("Training");
+    let metrics = Metrics::read(run.metrics())?;
+    let steps = metrics.column("step").unwrap_or_default();
+    for figure in session.algorithm.figures() {
+        if let Some(values) = metrics.column(figure.name) {
+            report.svg(&Curves::new(figure.name).series(figure.name, steps, values).smooth(0.9).svg(), figure.name);
+        }
+    }
+    report.section("Settings").listing("config.toml", &session.config.to_toml());
+    report.write(run.report())
+}
+
+/// The density map, then the newest sample pictures, with captions.
+fn pictures(session: &Session) -> Result<Vec<(std::path::PathBuf, String)>> {
+    let run = &session.run;
+    let mut list = Vec::new();
+    if run.plot("density.png").exists() {
+        list.push((run.plot("density.png"), "Energy, normalised density and samples after training".to_string()));
+    }
+    let folder = run.root().join("samples");
+    let entries = std::fs::read_dir(&folder).map_err(|e| Error::file(&folder, e))?;
+    let mut files: Vec<_> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "png")).collect();
+    files.sort();
+    let caption = |p: &std::path::PathBuf| p.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    list.extend(files.iter().rev().take(4).map(|p| (p.clone(), caption(p))));
+    Ok(list)
+}

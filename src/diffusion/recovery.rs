@@ -1,0 +1,129 @@
+//! The steps of diffusion recovery likelihood (DRL, CDRL): every constant of a transition from one number.
+
+use super::Schedule;
+
+/// How the Langevin step size follows the noise level; `b2` is the one constant everything else derives from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StepRule {
+    /// Images: s_t^2 = b2 sigma_t^2 sqrt(1 - abar_{t-1}) / sqrt(1 - abar_0). CDRL: b2 = 4e-4, DRL: 2e-4.
+    Growing { b2: f64 },
+    /// Two dimensions: s_t^2 = b2 sigma_t^2 / sqrt(1 - abar_0). CDRL: b2 = 2e-3.
+    Level { b2: f64 },
+}
+
+/// The transition between levels t and t - 1. The chain moves y = a x_{t-1}, started from x_t:
+///
+/// p(y | x_t) ~ exp( -E(y, lambda_{t-1}) / s^2 - c |y - x_t|^2 / s^2 )
+/// y <- y - 1/2 dE/dy - c (y - x_t) + s xi
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RecoveryStep {
+    /// a: x_t = a x_{t-1} + sigma eps; taken as 1 at t = T.
+    pub a: f64,
+    /// sigma: the noise of the forward step.
+    pub sigma: f64,
+    /// s: the Langevin noise; s^2 also turns E into the negative log density.
+    pub s: f64,
+    /// c = s^2 / (2 sigma^2): the tether to x_t; 0 at t = T, where the model is not conditional.
+    pub tether: f64,
+    /// sqrt(v), v = a^2 posterior variance: the noise of the initializer's proposal for y.
+    pub proposal: f64,
+    /// w = sigma_1 / sigma_t: the weight of the energy loss.
+    pub weight: f64,
+}
+
+/// The transitions t = 1..=T of a schedule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecoveryTable(Vec<RecoveryStep>);
+
+impl RecoveryTable {
+    /// Derives every constant from the schedule and the rule.
+    pub fn new(schedule: &Schedule, rule: StepRule) -> RecoveryTable {
+        let first = schedule.step_noise(1);
+        let step = |t: usize| {
+            let sigma = schedule.step_noise(t);
+            let growth = match rule {
+                StepRule::Growing { b2 } => b2 * schedule.noise(t - 1) / schedule.noise(0),
+                StepRule::Level { b2 } => b2 / schedule.noise(0),
+            };
+            // The model of the last level is a marginal: no scaling, no tether.
+            let top = t == schedule.steps();
+            let a = if top { 1.0 } else { schedule.step_signal(t) };
+            RecoveryStep {
+                a,
+                sigma,
+                s: growth.sqrt() * sigma,
+                tether: if top { 0.0 } else { growth / 2.0 },
+                proposal: a * schedule.posterior_variance(t).sqrt(),
+                weight: first / sigma,
+            }
+        };
+        RecoveryTable((1..=schedule.steps()).map(step).collect())
+    }
+
+    /// The transition from level t to t - 1, for t = 1..=T.
+    ///
+    /// # Panics
+    /// For t = 0 or t > T.
+    #[track_caller]
+    pub fn step(&self, t: usize) -> RecoveryStep {
+        assert!((1..=self.0.len()).contains(&t), "transition {t} of {}", self.0.len());
+        self.0[t - 1]
+    }
+
+    /// One constant of each transition t = 1..=T as a list by level, 0 at level 0: for lookups by t.
+    pub fn column(&self, field: fn(&RecoveryStep) -> f64) -> Vec<f64> {
+        std::iter::once(0.0).chain(self.0.iter().map(field)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Agreement to one unit of the last of `digits` significant digits (the tables were made from rounded factors).
+    #[track_caller]
+    fn printed(table: &RecoveryTable, field: fn(&RecoveryStep) -> f64, want: [f64; 6], digits: i32) {
+        for (t, (got, want)) in table.column(field)[1..].iter().zip(want).enumerate() {
+            let unit = 10f64.powi(want.log10().floor() as i32 + 1 - digits);
+            assert!((got - want).abs() <= unit, "transition {}: {got} printed as {want}", t + 1);
+        }
+    }
+
+    #[test]
+    fn the_image_table_has_the_printed_values() {
+        let table = RecoveryTable::new(&Schedule::cooperative(6), StepRule::Growing { b2: 4e-4 });
+        printed(&table, |s| s.a, [0.96769, 0.90563, 0.83481, 0.74115, 0.58977, 1.0], 5);
+        printed(&table, |s| s.sigma, [0.25216, 0.42407, 0.55053, 0.67134, 0.80757, 0.96992], 5);
+        printed(&table, |s| s.s * s.s, [2.543e-5, 2.437e-3, 7.843e-3, 1.651e-2, 2.944e-2, 4.788e-2], 4);
+        printed(&table, |s| s.s, [0.00504, 0.04937, 0.08856, 0.12847, 0.17157, 0.21882], 3);
+        printed(&table, |s| s.proposal, [0.00720, 0.20113, 0.32473, 0.40371, 0.42237, 0.92179], 3);
+        printed(&table, |s| s.weight, [1.0, 0.5946, 0.4580, 0.3756, 0.3122, 0.2600], 4);
+        // ct2 = 1, 33.88, 64.69, ...: the tether is 2e-4 ct2, and none at the top.
+        let ct2 = [1.0, 33.88, 64.69, 91.56, 112.84];
+        for (t, ct2) in ct2.into_iter().enumerate() {
+            assert!((table.step(t + 1).tether - 2e-4 * ct2).abs() < 2e-4 * 0.00501);
+        }
+        assert_eq!(table.step(6).tether, 0.0);
+    }
+
+    #[test]
+    fn the_plane_and_drl_tables_have_the_printed_values() {
+        let plane = RecoveryTable::new(&Schedule::cooperative(6), StepRule::Level { b2: 2e-3 });
+        printed(&plane, |s| s.s * s.s, [0.01708, 0.04830, 0.08141, 0.12105, 0.17517, 0.25267], 4);
+        assert!((plane.step(3).tether - 0.13429).abs() < 0.5e-5);
+        let drl = RecoveryTable::new(&Schedule::recovery6(), StepRule::Growing { b2: 2e-4 });
+        printed(&drl, |s| s.s * s.s, [2.10e-5, 1.73e-3, 4.69e-3, 7.92e-3, 1.07e-2, 1.92e-2], 3);
+        printed(&drl, |s| s.weight, [1.0, 0.627, 0.512, 0.454, 0.418, 0.324], 3);
+    }
+
+    /// s^2 = 2 sigma^2 c makes the chain exact Langevin for the conditional density.
+    #[test]
+    fn tether_and_step_agree() {
+        let table = RecoveryTable::new(&Schedule::recovery6(), StepRule::Growing { b2: 2e-4 });
+        for t in 1..6 {
+            let step = table.step(t);
+            let ratio = step.s.powi(2) / (2.0 * step.sigma.powi(2) * step.tether);
+            assert!((ratio - 1.0).abs() < 8.0 * f64::EPSILON, "{t}: {ratio}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Layers: plain structs that declare parameters in a [`Scope`] and apply public ops to tensors.
+
+mod blocks;
+mod conv;
+mod embedding;
+mod linear;
+mod norm;
+mod params;
+mod regularise;
+
+pub use blocks::{AttentionBlock, ResidualBlock};
+pub use conv::Conv2d;
+pub use embedding::{Embedding, sinusoidal};
+pub use linear::Linear;
+pub use norm::{BatchNorm, GroupNorm, LayerNorm};
+pub use params::{Init, Param, Params, Scope};
+pub use regularise::{SpectralNorm, dropout, weight_standardised};
+
+use crate::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+/// The nonlinearity between layers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activation {
+    /// `max(x, 0)`
+    Relu,
+    /// `x` where positive, else `0.2 x`
+    LeakyRelu,
+    /// `x sigmoid(x)`
+    Silu,
+    /// The tanh form of GELU.
+    Gelu,
+    /// `x` where positive, else `e^x - 1`
+    Elu,
+    /// `log(1 + e^x)`
+    Softplus,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+impl Activation {
+    /// Applies it.
+    pub fn apply(self, x: &Tensor) -> Tensor {
+        match self {
+            Activation::Relu => x.relu(),
+            Activation::LeakyRelu => x.leaky_relu(0.2),
+            Activation::Silu => x.silu(),
+            Activation::Gelu => x.gelu(),
+            Activation::Elu => x.elu(1.0),
+            Activation::Softplus => x.softplus(),
+            Activation::Tanh => x.tanh(),
+        }
+    }
+}

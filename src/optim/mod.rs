@@ -1,0 +1,75 @@
+//! Optimisers over one flat parameter buffer: every update is one dispatch, however many parameters there are.
+
+mod adam;
+mod ema;
+mod rate;
+mod sgd;
+
+pub use adam::{Adam, AdamConfig};
+pub use ema::Ema;
+pub use rate::RateConfig;
+pub use sgd::Sgd;
+
+use crate::tensor::{Device, Storage, Tensor};
+use std::rc::Rc;
+
+/// Copies gradients to their places in one flat tensor of `total` elements, zero in the gaps.
+///
+/// `offsets` are those of `Params::offsets`. On a GPU these are copies between buffers, no dispatches.
+#[track_caller]
+pub fn pack(grads: &[Tensor], offsets: &[usize], total: usize) -> Tensor {
+    assert_eq!(grads.len(), offsets.len(), "one offset per gradient");
+    let device = grads[0].device();
+    match device {
+        Device::Gpu(gpu) => {
+            let flat = Tensor::zeros(device, [total]);
+            for (grad, &at) in grads.iter().zip(offsets) {
+                gpu.copy(grad.slice(), flat.slice(), at as u64 * 4, grad.count() as u64 * 4);
+            }
+            flat
+        }
+        Device::Oracle => {
+            let mut flat = vec![0.0; total];
+            for (grad, &at) in grads.iter().zip(offsets) {
+                flat[at..at + grad.count()].copy_from_slice(&grad.array());
+            }
+            Tensor::from_f64(device, [total], flat)
+        }
+    }
+}
+
+/// The Euclidean norm of all elements, a scalar on the device.
+pub fn norm(x: &Tensor) -> Tensor {
+    x.square().sum().sqrt()
+}
+
+/// Overwrites a host tensor in place, rounded to f32: state that outlives a step is f32 on every device, so that a
+/// checkpoint holds all of it.
+fn store(tensor: &Tensor, values: Vec<f64>) {
+    if let Storage::Host(data) = tensor.storage() {
+        *data.borrow_mut() = Rc::new(values.into_iter().map(|v| v as f32 as f64).collect());
+    }
+}
+
+/// Runs every optimiser kernel once on a few parameters, so that listings and shader tests see them.
+pub fn exercise(device: &Device) {
+    let p = crate::tensor::Var::new(&Tensor::full(device, [64], 1.0));
+    let g = Tensor::full(device, [64], 0.5);
+    Adam::new(&p, AdamConfig::default()).step(&g);
+    Sgd::new(&p, 0.9).step(&g);
+    Ema::new(&p, 0.9).update();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packing_leaves_zeros_in_the_gaps() {
+        let device = Device::oracle();
+        let grads = [Tensor::new(&device, [2], &[1.0, 2.0]), Tensor::new(&device, [1, 1], &[3.0])];
+        let flat = pack(&grads, &[0, 64], 128).to_vec().unwrap();
+        assert_eq!((flat[0], flat[1], flat[2], flat[64], flat.iter().sum::<f32>()), (1.0, 2.0, 0.0, 3.0, 6.0));
+        assert_eq!(norm(&grads[0]).item().unwrap(), 5f64.sqrt());
+    }
+}

@@ -1,0 +1,59 @@
+//! Learning-rate schedules: pure functions of the step.
+
+use serde::{Deserialize, Serialize};
+
+/// Linear warm-up, a constant rate, then a linear or cosine fall to a fraction of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateConfig {
+    /// The rate between warm-up and fall.
+    pub lr: f64,
+    /// Iterations of warm-up: iteration k has rate `lr (k + 1) / warmup`.
+    pub warmup: u64,
+    /// Iteration at which the rate starts to fall.
+    pub decay_from: u64,
+    /// Iteration at which it has fallen; 0 for never.
+    pub decay_until: u64,
+    /// The fraction that is left then.
+    pub decay_to: f64,
+    /// Whether it falls along half a cosine in place of a line.
+    pub cosine: bool,
+}
+
+impl Default for RateConfig {
+    fn default() -> RateConfig {
+        RateConfig { lr: 1e-3, warmup: 0, decay_from: 0, decay_until: 0, decay_to: 0.01, cosine: false }
+    }
+}
+
+impl RateConfig {
+    /// The rate of iteration `step` (from 0).
+    pub fn at(&self, step: u64) -> f64 {
+        let warm = if step < self.warmup { (step + 1) as f64 / self.warmup as f64 } else { 1.0 };
+        let span = self.decay_until.saturating_sub(self.decay_from) as f64;
+        let progress = if self.decay_until == 0 || step < self.decay_from {
+            0.0
+        } else if step >= self.decay_until {
+            1.0
+        } else {
+            (step - self.decay_from) as f64 / span
+        };
+        let fallen = if self.cosine { (1.0 - (std::f64::consts::PI * progress).cos()) / 2.0 } else { progress };
+        self.lr * warm * (1.0 - (1.0 - self.decay_to) * fallen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_stays_and_falls() {
+        let rate = RateConfig { lr: 2.0, warmup: 4, decay_from: 10, decay_until: 20, decay_to: 0.1, cosine: false };
+        assert_eq!([0, 1, 3, 9, 10].map(|k| rate.at(k)), [0.5, 1.0, 2.0, 2.0, 2.0]);
+        assert!((rate.at(15) - 1.1).abs() < 1e-12 && (rate.at(20) - 0.2).abs() < 1e-12 && rate.at(99) == rate.at(20));
+        let cosine = RateConfig { cosine: true, ..rate };
+        assert!((cosine.at(15) - 1.1).abs() < 1e-12 && cosine.at(12) > 1.64);
+        assert_eq!(RateConfig::default().at(1_000_000), 1e-3);
+    }
+}

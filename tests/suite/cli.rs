@@ -1,0 +1,73 @@
+//! The program itself: wrong input gives one line and exit code 1, never a panic.
+
+use std::process::{Command, Output, Stdio};
+
+fn ebm(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ebm")).args(words).env_remove("RUST_BACKTRACE").output().unwrap()
+}
+
+/// Asserts one `error:` line, exit code 1 and nothing on stdout; returns the line.
+#[track_caller]
+fn error(words: &[&str]) -> String {
+    let output = ebm(words);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let errors: Vec<&str> = stderr.lines().filter(|l| l.starts_with("error:")).collect();
+    assert_eq!(output.status.code(), Some(1), "{words:?}: {stderr}");
+    assert_eq!(errors.len(), 1, "{words:?}: {stderr}");
+    assert!(!stderr.contains("panicked") && !stderr.contains("bug in ebm"), "{words:?}: {stderr}");
+    assert!(output.stdout.is_empty(), "{words:?}");
+    errors[0].to_string()
+}
+
+#[test]
+fn an_unknown_command_or_argument_is_one_line() {
+    assert!(error(&["devise"]).contains("'device'"));
+    assert!(error(&["kernel", "show"]).contains("<NAME>"));
+    assert!(error(&["kernel", "show", "roof/copy", "--as", "glsl"]).contains("hlsl"));
+    assert!(error(&["device", "--speed", "9"]).contains("--speed"));
+}
+
+#[test]
+fn an_unknown_device_is_named() {
+    for command in [&["kernel", "list"][..], &["bench"]] {
+        let line = error(&[command, &["--device", "no such adapter"]].concat());
+        assert!(line.contains("no such adapter") || line.contains("no GPU adapter"), "{line}");
+    }
+}
+
+#[test]
+fn an_unknown_kernel_comes_with_the_nearest_name() {
+    assert!(error(&["kernel", "show", "roof/cpoy"]).contains("did you mean roof/copy?"));
+}
+
+#[test]
+fn the_oracle_cannot_be_benchmarked() {
+    assert!(error(&["bench", "--device", "oracle"]).contains("GPU adapter"));
+}
+
+#[test]
+fn help_version_device_and_kernels_succeed() {
+    for words in [&["--help"][..], &["--version"], &["device", "--device", "oracle"], &["kernel", "list"]] {
+        let output = ebm(words);
+        assert_eq!(output.status.code(), Some(0), "{words:?}");
+        assert!(!output.stdout.is_empty(), "{words:?}");
+    }
+    let shown = ebm(&["kernel", "show", "roof/copy", "--as", "msl"]);
+    assert!(String::from_utf8(shown.stdout).unwrap().contains("kernel void"));
+    let spirv = ebm(&["kernel", "show", "roof/copy", "--as", "spirv"]).stdout;
+    assert_eq!(spirv[..4], 0x0723_0203u32.to_le_bytes());
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ebm"))
+        .args(["kernel", "list", "--device", "oracle"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,120 @@
+//! The order of the modules (see the README's map of the tree): each uses only what lies below it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Every module and its layer; `error` lies below all.
+const LAYERS: [(&str, u32); 19] = [
+    ("error", 0),
+    ("gpu", 1),
+    ("tensor", 2),
+    ("ops", 3),
+    ("autodiff", 4),
+    ("nn", 5),
+    ("optim", 5),
+    ("data", 6),
+    ("energy", 6),
+    ("sample", 6),
+    ("diffusion", 6),
+    ("train", 7),
+    ("metrics", 7),
+    ("plot", 7),
+    ("io", 7),
+    ("bench", 8),
+    ("kernels", 9),
+    ("cli", 10),
+    ("lib", 11),
+];
+
+/// Uses within a layer that are meant: (who, whom).
+const EXCEPTIONS: [(&str, &str); 7] = [
+    ("optim", "nn"), // the parameters it updates
+    ("sample", "energy"),
+    ("sample", "data"), // fresh chains start from data
+    ("sample", "diffusion"),
+    ("train", "metrics"),
+    ("train", "plot"),
+    ("train", "io"),
+];
+
+#[test]
+fn modules_use_only_what_lies_below_them() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = BTreeSet::new();
+    let files = rust_files(&root);
+    assert!(files.len() > 30, "found only {} files", files.len());
+    for file in files {
+        let path = file.strip_prefix(&root).unwrap();
+        let user = path.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        if user == "main" {
+            continue;
+        }
+        let Some(layer) = layer(user) else {
+            wrong.insert(format!("{user} is in no layer: add it to LAYERS"));
+            continue;
+        };
+        for used in uses(&std::fs::read_to_string(&file).unwrap()) {
+            let allowed = used == user || EXCEPTIONS.contains(&(user, &used));
+            if !allowed && self::layer(&used).is_some_and(|below| below >= layer) {
+                wrong.insert(format!("src/{}: {user} must not use {used}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
+}
+
+fn layer(module: &str) -> Option<u32> {
+    LAYERS.iter().find(|(name, _)| *name == module).map(|(_, layer)| *layer)
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|p| p.is_dir());
+    folders
+        .iter()
+        .flat_map(|f| rust_files(f))
+        .chain(files.into_iter().filter(|p| p.extension().is_some_and(|e| e == "rs")))
+        .collect()
+}
+
+/// The names that follow `crate::`, alone or in a list in braces, in code that is neither a comment nor a test.
+fn uses(text: &str) -> BTreeSet<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let code: String = code.lines().map(|l| l.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let word = |s: &str| s.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        match rest.strip_prefix('{') {
+            None => found.extend([word(rest)]),
+            Some(list) => found.extend(items(list).into_iter().map(word)),
+        }
+    }
+    found
+}
+
+/// The items of a list, up to the brace that closes it: commas inside inner braces do not separate.
+fn items(list: &str) -> Vec<&str> {
+    let (mut items, mut depth, mut start) = (Vec::new(), 0, 0);
+    for (i, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth > 0 => depth -= 1,
+            '}' | ',' if depth == 0 => {
+                items.push(&list[start..i]);
+                start = i + 1;
+                if c == '}' {
+                    break;
+                }
+            }
+            _ => (),
+        }
+    }
+    items
+}
+
+#[test]
+fn all_ways_to_name_a_module_are_seen() {
+    let text =
+        "use crate::{gpu::{A, B}, ops};\n// crate::cli\nlet x = crate::tensor::f();\n#[cfg(test)]\nuse crate::io;";
+    assert_eq!(uses(text), ["gpu", "ops", "tensor"].map(String::from).into());
+}
