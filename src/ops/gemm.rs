@@ -211,3 +211,34 @@ fn pad(gpu: &Gpu, o: &Operand) -> Slice {
     gpu.dispatch(&Kernel::new(shader!("gemm/pad.wgsl")), &words, &[o.slice, &padded], groups, work);
     padded
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn software() -> Profile {
+        Profile { software: true, subgroup: Some(8), ..Profile::default() }
+    }
+
+    #[test]
+    fn tiles_follow_the_shape() {
+        let plan = |m, n, k| Plan::choose(&software(), [m, n, k], 1);
+        let tile = |swap, ml, nv| Plan { family: Family::Subgroup { ml, nv }, swap };
+        assert_eq!(plan(1024, 1024, 1024), tile(false, 8, 2));
+        // 67 channels are three tiles of 24 rows rather than two of 64 columns.
+        assert_eq!(plan(64 * 31 * 33, 67, 576), tile(true, 6, 2));
+        // One column: four rows, and enough workgroups for two cores.
+        let Plan { family, swap } = plan(256, 1, 128);
+        assert!(swap && family.tile().0 == 4, "{family:?}");
+    }
+
+    #[test]
+    fn no_loop_reaches_the_limit_of_software_vulkan() {
+        for k in [1usize, 511, 1 << 17, (1 << 17) + 1, 10_000_000] {
+            for groups in [1, 3, 1000] {
+                let slice = k.div_ceil(split(&software(), groups, k)).next_multiple_of(4);
+                assert!(slice / 4 < 65_535, "k {k} in slices of {slice}");
+            }
+        }
+    }
+}

@@ -217,6 +217,7 @@ pub fn cases() -> Vec<Case> {
         (1, 256, 128, 2),
         (1, 256, 1, 128),
         (1, 257, 66, 131),
+        (1, 3, 5, 300_001),
     ];
     for (batch, m, n, k) in sizes {
         for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {
