@@ -1,6 +1,7 @@
 //! `ebm eval`: every score that applies to a run.
 
 use super::choose_device::choose_device;
+use super::output::say;
 use super::session::Session;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
@@ -42,9 +43,9 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     let session = Session::open(&args.dir, &device)?;
     let scores = scores(&session, &Effort { steps: args.langevin_steps, ..Effort::default() })?;
     if args.json {
-        println!("{}", Value::Object(scores));
+        say!("{}", Value::Object(scores))?;
     } else {
-        print(&scores);
+        print(&scores)?;
     }
     Ok(())
 }
@@ -80,10 +81,11 @@ pub fn scores(session: &Session, effort: &Effort) -> Result<Map<String, Value>> 
 }
 
 /// One line per score, each beside its floor or ceiling.
-pub fn print(scores: &Map<String, Value>) {
+pub fn print(scores: &Map<String, Value>) -> Result<()> {
     for (name, value, note) in lines(scores) {
-        println!("{name:>22} {value:<10} {note}");
+        say!("{name:>22} {value:<10} {note}")?;
     }
+    Ok(())
 }
 
 /// Scores as (name, value, what to compare with).

@@ -1,6 +1,7 @@
 //! `ebm sample`: draws from a trained energy.
 
 use super::choose_device::choose_device;
+use super::output::say;
 use super::session::Session;
 use crate::data::npy;
 use crate::error::{Error, Result};
@@ -53,6 +54,6 @@ pub fn run(args: &SampleArgs) -> Result<()> {
             atomic::write_bytes(&out, &plot::panels(&[panel]).png())?;
         }
     }
-    println!("{} samples (EMA weights) -> {}", args.n, out.display());
+    say!("{} samples (EMA weights) -> {}", args.n, out.display())?;
     Ok(())
 }

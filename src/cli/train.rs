@@ -2,6 +2,7 @@
 
 use super::choose_device::choose_device;
 use super::config::RunConfig;
+use super::output::say;
 use super::session::Session;
 use super::{eval, report};
 use crate::error::{Error, Result};
@@ -78,7 +79,7 @@ pub fn resume(args: &ResumeArgs) -> Result<()> {
             session.done
         )));
     }
-    println!("continuing {} after {} iterations", args.dir.display(), session.done);
+    say!("continuing {} after {} iterations", args.dir.display(), session.done)?;
     run(session)
 }
 
@@ -92,17 +93,17 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
 /// Trains, then scores and reports.
 fn run(mut session: Session) -> Result<()> {
     let folder = session.run.root().display().to_string();
-    println!("{} on {} -> {folder}", session.config.preset, session.device);
+    say!("{} on {} -> {folder}", session.config.preset, session.device)?;
     let result = session.train();
     if let Err(Error::Interrupted(_)) = result {
-        println!("continue with: ebm resume {folder}");
+        say!("continue with: ebm resume {folder}")?;
     }
     result?;
     if session.toy().is_some() {
         let scores = eval::scores(&session, &eval::Effort::default())?;
-        eval::print(&scores);
+        eval::print(&scores)?;
     }
     report::write(&session)?;
-    println!("report: {}", session.run.report().display());
+    say!("report: {}", session.run.report().display())?;
     Ok(())
 }
