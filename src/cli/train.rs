@@ -95,8 +95,8 @@ fn run(mut session: Session) -> Result<()> {
     let folder = session.run.root().display().to_string();
     say!("{} on {} -> {folder}", session.config.preset, session.device)?;
     let result = session.train();
-    if let Err(Error::Interrupted(_)) = result {
-        say!("continue with: ebm resume {folder}")?;
+    if let Err(Error::Interrupted(step)) = result {
+        return say!("interrupted after {step} iterations; the state is saved, continue with: ebm resume {folder}");
     }
     result?;
     if session.toy().is_some() {

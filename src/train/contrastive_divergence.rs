@@ -160,7 +160,8 @@ impl Algorithm for ContrastiveDivergence {
             figure("energy_pos", self.config.max_energy),
             figure("energy_neg", self.config.max_energy),
             figure("gradient_norm", f64::MAX),
-            figure("chain_displacement", f64::MAX),
+            // Chains that move ten times the width of their start in one iteration have left the data behind.
+            figure("chain_displacement", 10.0 * (self.config.replay.start.1 - self.config.replay.start.0)),
         ]
     }
 
