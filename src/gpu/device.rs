@@ -19,6 +19,8 @@ pub struct Options {
     pub poison: bool,
     /// Keep the compiled pipelines of each adapter in this folder between runs (Vulkan only).
     pub pipeline_cache: Option<PathBuf>,
+    /// Changes what kernels may rely on, to run those chosen for another class of adapter on this one: for tests.
+    pub pretend: Option<fn(&mut Profile)>,
 }
 
 /// The wgpu objects of an opened adapter.
@@ -127,7 +129,7 @@ impl Gpu {
         });
 
         let has = |f| features.contains(f);
-        let profile = Profile {
+        let mut profile = Profile {
             name: info.name.clone(),
             software: info.device_type == wgpu::DeviceType::Cpu,
             subgroup: (has(wgpu::Features::SUBGROUP) && info.subgroup_min_size == info.subgroup_max_size)
@@ -136,6 +138,9 @@ impl Gpu {
             timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
             max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
         };
+        if let Some(pretend) = options.pretend {
+            pretend(&mut profile);
+        }
         let cache_key = wgpu::util::pipeline_cache_key(&info);
         let cache_file = options.pipeline_cache.as_ref().zip(cache_key).map(|(folder, key)| folder.join(key));
         let cache = has(wgpu::Features::PIPELINE_CACHE).then(|| {

@@ -25,6 +25,24 @@ fn every_kernel_agrees_with_the_oracle() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// The kernels for a real GPU, and those for software without subgroups, must be right although this machine prefers others.
+#[test]
+fn kernels_for_other_adapters_agree_with_the_oracle() {
+    let name = "kernels_for_other_adapters_agree_with_the_oracle";
+    let gpu = support::gpu_as(name, |p| (p.software, p.subgroup) = (false, None));
+    let software = support::gpu_as(name, |p| (p.software, p.subgroup) = (true, None));
+    let mut failures = Vec::new();
+    for device in [gpu, software].iter().flatten() {
+        for (entry, case) in list().iter().flat_map(|e| (e.cases)().into_iter().map(move |c| (e.name, c))) {
+            let values = case.draw(&Key::new(9).named(&case.label));
+            if let Err(why) = case.judge(&arrays(&case, &values), &run(&case, device, &values)) {
+                failures.push(format!("{entry} {}: {why}", case.label));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
 fn run(case: &Case, device: &Device, values: &[Vec<f64>]) -> Vec<f64> {
     (case.run)(&case.tensors(device, values)).to_f64().unwrap()
 }

@@ -1,12 +1,20 @@
 //! Which devices the tests run on.
 
-use ebm::gpu::{Gpu, Options};
+use ebm::gpu::{Gpu, Options, Profile};
 use ebm::tensor::Device;
 
 /// A GPU for tests, with buffers poisoned before use; `None`, with a line naming the test, where there is no adapter.
 /// `REQUIRE_GPU=1` makes that a failure.
 pub fn gpu(test: &str, checked: bool) -> Option<Device> {
-    let options = Options { checked, poison: true, pipeline_cache: None };
+    open(test, Options { checked, poison: true, ..Options::default() })
+}
+
+/// The same adapter, running the kernels that are chosen for another class of adapters.
+pub fn gpu_as(test: &str, pretend: fn(&mut Profile)) -> Option<Device> {
+    open(test, Options { poison: true, pretend: Some(pretend), ..Options::default() })
+}
+
+fn open(test: &str, options: Options) -> Option<Device> {
     match Gpu::open("auto", options) {
         Ok(gpu) => {
             println!("{test}: {}", gpu.describe());
