@@ -4,7 +4,7 @@
 // sees all rows through subgroupShuffle; a lane keeps all rows of the tile for NV groups of four columns.
 // With ML < SG the other lanes load the next k, and one step covers 4 SG / ML of them.
 // work item: 4 ML x 4 NV of C. traffic: A is read N / (4 SG NV) times, B is read M / (4 ML) times.
-// Software Vulkan (2 cores, AVX2), 1024^3: 45 GFLOP/s with operands as texels, 9 from buffers; register tile (v1) 5.
+// Software Vulkan (2 cores, AVX2), 1024^3: 35-42 GFLOP/s with operands as texels, 9 from buffers; register tile (v1) 5.
 //#include LOADER
 //#include SIDES
 //#include STORE
