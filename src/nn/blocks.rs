@@ -1,6 +1,6 @@
 //! Blocks of image networks: the residual block and self-attention over positions.
 
-use super::{Activation, Conv2d, GroupNorm, Linear, Scope};
+use super::{Activation, Conv2d, GroupNorm, Init, Linear, Scope};
 use crate::tensor::Tensor;
 
 /// `y = skip(x) + conv(a(conv(a(x)) + time))`, `x [N, H, W, C] -> y [N, H, W, K]`: pre-activation, no normalisation.
@@ -47,6 +47,7 @@ impl ResidualBlock {
 
 /// Self-attention over the positions of an image (one head), added to it:
 /// `y = x + proj(softmax(q k^T / sqrt(C)) v)`, `q, k, v` linear in the group-normalised input.
+/// It starts as the identity: `proj` is zero.
 pub struct AttentionBlock {
     norm: GroupNorm,
     qkv: Linear,
@@ -56,10 +57,14 @@ pub struct AttentionBlock {
 impl AttentionBlock {
     /// A block over `channels` channels, normalised in `groups` groups.
     pub fn new(scope: &Scope, channels: usize, groups: usize) -> AttentionBlock {
+        let (project, zero) = (scope.scope("project"), Init::Constant(0.0));
         AttentionBlock {
             norm: GroupNorm::new(&scope.scope("norm"), channels, groups),
             qkv: Linear::new(&scope.scope("qkv"), channels, 3 * channels),
-            project: Linear::new(&scope.scope("project"), channels, channels),
+            project: Linear {
+                weight: project.param("weight", [channels, channels], zero),
+                bias: Some(project.param("bias", [channels], zero)),
+            },
         }
     }
 

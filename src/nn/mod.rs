@@ -3,18 +3,22 @@
 mod blocks;
 mod conv;
 mod embedding;
+mod level_embedding;
 mod linear;
 mod norm;
 mod params;
 mod regularise;
+mod unet;
 
 pub use blocks::{AttentionBlock, ResidualBlock};
 pub use conv::Conv2d;
 pub use embedding::{Embedding, sinusoidal};
+pub use level_embedding::{LevelEmbedding, level_features, look_up};
 pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm};
 pub use params::{Init, Param, Params, Scope};
 pub use regularise::{SpectralNorm, dropout, weight_standardised};
+pub use unet::{UNet, UNetConfig};
 
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
