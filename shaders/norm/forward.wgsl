@@ -4,10 +4,11 @@
 
 @group(0) @binding(4) var<storage, read_write> y: array<T>;
 
-@compute @workgroup_size(WIDTH)
+@compute @workgroup_size(SIZE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
-        @builtin(local_invocation_index) local: u32) {
-    let g = linear_group(group, groups);
+        @builtin(local_invocation_index) invocation: u32) {
+    let g = block_of(linear_group(group, groups), invocation);
+    let local = invocation % WIDTH;
     if g >= p.count {
         return;
     }

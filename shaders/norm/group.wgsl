@@ -1,4 +1,4 @@
-// What the group norm kernels share. One workgroup has one block of channels of one image x[n, :, block]: a group, or
+// What the group norm kernels share. WIDTH lanes have one block of channels of one image x[n, :, block]: a group, or
 // four channels where groups are smaller. Every lane keeps to its own channels, so that it reads their gamma and beta once:
 // ACROSS lanes lie side by side over the SPAN T's of a pixel, the others take other pixels.
 //   z = gamma xhat + beta, xhat = (x - mean) / sqrt(variance + eps), y = z or silu(z)
@@ -13,7 +13,9 @@ const DOWN: u32 = WIDTH / ACROSS;
 const AFFINE: bool = false; // @param
 const SILU: bool = false; // @param
 
-// count: workgroups; stride: T's in one pixel; inverse: 1 / elements of a group.
+struct Pair { a: T, b: T }
+
+// count: blocks; stride: T's in one pixel; inverse: 1 / elements of a group.
 struct Params { count: u32, blocks: u32, pixels: u32, stride: u32, eps: f32, inverse: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
@@ -21,27 +23,7 @@ struct Params { count: u32, blocks: u32, pixels: u32, stride: u32, eps: f32, inv
 @group(0) @binding(2) var<storage, read> gamma: array<T>;
 @group(0) @binding(3) var<storage, read> beta: array<T>;
 
-var<workgroup> sh_a: array<T, WIDTH>;
-var<workgroup> sh_b: array<T, WIDTH>;
-
-struct Pair { a: T, b: T }
-
-// The sums of a and b over the lanes with the same number modulo `lanes`, in a fixed order.
-fn total(a: T, b: T, local: u32, lanes: u32) -> Pair {
-    sh_a[local] = a;
-    sh_b[local] = b;
-    for (var half = WIDTH / 2u; half >= lanes; half /= 2u) {
-        workgroupBarrier(); // the upper half is written
-        if local < half {
-            sh_a[local] += sh_a[local + half];
-            sh_b[local] += sh_b[local + half];
-        }
-    }
-    workgroupBarrier(); // the sums are written
-    let sum = Pair(sh_a[local % lanes], sh_b[local % lanes]);
-    workgroupBarrier(); // the sums are read; the memory may be reused
-    return sum;
-}
+//#include LANES
 
 // xhat = (x - shift - mean) * scale. `shift` is one element of the group: sums of x - shift lose no digits to a mean
 // far from zero.

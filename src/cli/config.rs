@@ -1,7 +1,7 @@
 //! Settings of a run: a preset or a TOML file, with `--set key=value` on top.
 
 use crate::error::{Error, Result, nearest};
-use crate::train::{TrainerConfig, contrastive_divergence};
+use crate::train::{TrainerConfig, contrastive_divergence, recovery_likelihood};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -30,6 +30,8 @@ pub struct RunConfig {
 pub enum AlgorithmConfig {
     /// See [`contrastive_divergence`].
     ContrastiveDivergence(contrastive_divergence::Config),
+    /// See [`recovery_likelihood`].
+    RecoveryLikelihood(recovery_likelihood::Config),
 }
 
 /// The presets that are built in: name and text.
@@ -41,6 +43,14 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("cd/fashion-mnist", include_str!("presets/cd/fashion-mnist.toml")),
     ("cd/mnist", include_str!("presets/cd/mnist.toml")),
     ("cd/cifar10", include_str!("presets/cd/cifar10.toml")),
+    ("cdrl/checkerboard", include_str!("presets/cdrl/checkerboard.toml")),
+    ("cdrl/checkerboard-small", include_str!("presets/cdrl/checkerboard-small.toml")),
+    ("cdrl/eight-gaussians", include_str!("presets/cdrl/eight-gaussians.toml")),
+    ("cdrl/mnist", include_str!("presets/cdrl/mnist.toml")),
+    ("cdrl/fashion-mnist", include_str!("presets/cdrl/fashion-mnist.toml")),
+    ("cdrl/cifar10", include_str!("presets/cdrl/cifar10.toml")),
+    ("cdrl/cifar10-small", include_str!("presets/cdrl/cifar10-small.toml")),
+    ("drl/checkerboard-small", include_str!("presets/drl/checkerboard-small.toml")),
 ];
 
 impl RunConfig {
@@ -148,8 +158,8 @@ mod tests {
     #[test]
     fn overrides_change_one_setting_and_wrong_ones_name_the_nearest() {
         let with = |s: &str| RunConfig::load("cd/eight-gaussians", &[s.to_string()]);
-        let AlgorithmConfig::ContrastiveDivergence(cd) = with("algorithm.langevin.steps=7").unwrap().algorithm;
-        assert_eq!(cd.langevin.steps, 7);
+        let config = with("algorithm.langevin.steps=7").unwrap().algorithm;
+        assert!(matches!(config, AlgorithmConfig::ContrastiveDivergence(cd) if cd.langevin.steps == 7));
         let text = with("algorithm.langevin.step=7").unwrap_err().to_string();
         assert!(text.contains("did you mean algorithm.langevin.steps?"), "{text}");
         assert!(with("seed=zero").unwrap_err().to_string().contains("--set seed=zero"));

@@ -5,7 +5,7 @@ use super::output::say;
 use super::session::Session;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
-use crate::train::{evaluate, plot_points};
+use crate::train::{SampleRequest, evaluate, plot_points};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 
@@ -19,22 +19,22 @@ pub struct EvalArgs {
     /// auto, oracle, the number of an adapter, or part of its name.
     #[arg(long)]
     device: Option<String>,
-    /// Langevin steps that the kept chains take before they are scored.
-    #[arg(long, default_value_t = Effort::default().steps)]
-    langevin_steps: usize,
+    /// Langevin steps: what kept chains take before they are scored, or K per noise level.
+    #[arg(long)]
+    langevin_steps: Option<usize>,
 }
 
 /// How much is spent on scores.
 pub struct Effort {
-    /// Langevin steps before samples are scored.
-    pub steps: usize,
+    /// Langevin steps of the samples that are scored, if not the algorithm's own number.
+    pub steps: Option<usize>,
     /// Samples, points or images per score.
     pub n: usize,
 }
 
 impl Default for Effort {
     fn default() -> Effort {
-        Effort { steps: 100, n: 10_000 }
+        Effort { steps: None, n: 10_000 }
     }
 }
 
@@ -56,7 +56,8 @@ pub fn scores(session: &Session, effort: &Effort) -> Result<Map<String, Value>> 
     let key = session.key().named("evaluation");
     let mut scores = match session.toy() {
         Some(toy) => {
-            let samples = algorithm.sample(effort.n, effort.steps, &key.named("samples"))?.to_vec()?;
+            let request = SampleRequest { steps: effort.steps, ..SampleRequest::new(effort.n) };
+            let samples = algorithm.sample(&request, &key.named("samples"))?.x.to_vec()?;
             let energy = algorithm.averaged();
             let picture = plot_points(&*energy, algorithm.temperature(), &session.device, toy.bounds(), &samples)?;
             crate::io::atomic::write_bytes(session.run.plot("density.png"), &picture.png())?;

@@ -7,6 +7,7 @@ use crate::data::npy;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::plot;
+use crate::train::SampleRequest;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -19,9 +20,9 @@ pub struct SampleArgs {
     /// A .png or .npy file; samples.png in the run's folder by default.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Langevin steps that the kept chains take.
-    #[arg(long, default_value_t = 200)]
-    langevin_steps: usize,
+    /// Langevin steps: what kept chains take, or K per noise level; the algorithm's own number by default.
+    #[arg(long)]
+    langevin_steps: Option<usize>,
     /// auto, oracle, the number of an adapter, or part of its name.
     #[arg(long)]
     device: Option<String>,
@@ -39,7 +40,8 @@ pub fn run(args: &SampleArgs) -> Result<()> {
     let device = choose_device(args.device.as_deref())?;
     let session = Session::open(&args.dir, &device)?;
     let key = session.key().named("samples");
-    let samples = session.algorithm.sample(args.n, args.langevin_steps, &key)?;
+    let samples =
+        session.algorithm.sample(&SampleRequest { steps: args.langevin_steps, ..SampleRequest::new(args.n) }, &key)?.x;
     let (shape, values) = (samples.shape().to_vec(), samples.to_vec()?);
     match (kind.as_str(), shape.as_slice()) {
         ("npy", _) => npy::write(&out, &shape, &values)?,

@@ -5,7 +5,7 @@ use crate::data::{Dataset, Split, Toy};
 use crate::error::{Error, Result};
 use crate::io::RunDir;
 use crate::tensor::{Device, Key};
-use crate::train::{Algorithm, ContrastiveDivergence, Progress, Trainer, restore};
+use crate::train::{Algorithm, ContrastiveDivergence, Progress, RecoveryLikelihood, Trainer, restore};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,5 +83,6 @@ fn build(config: &RunConfig, device: &Device) -> Result<Box<dyn Algorithm>> {
     let key = Key::new(config.seed).named("training");
     match &config.algorithm {
         AlgorithmConfig::ContrastiveDivergence(cd) => Ok(Box::new(ContrastiveDivergence::new(cd, data, device, &key)?)),
+        AlgorithmConfig::RecoveryLikelihood(rl) => Ok(Box::new(RecoveryLikelihood::new(rl, data, device, &key)?)),
     }
 }

@@ -6,4 +6,4 @@ mod schedule;
 
 pub use initializer::{Initializer, InitializerConfig, MlpInitializer, MlpInitializerConfig, UNetInitializer};
 pub use recovery::{RecoveryStep, RecoveryTable, StepRule};
-pub use schedule::Schedule;
+pub use schedule::{LevelSchedule, Schedule};

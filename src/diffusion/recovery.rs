@@ -1,9 +1,11 @@
 //! The steps of diffusion recovery likelihood (DRL, CDRL): every constant of a transition from one number.
 
 use super::Schedule;
+use serde::{Deserialize, Serialize};
 
 /// How the Langevin step size follows the noise level; `b2` is the one constant everything else derives from.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum StepRule {
     /// Images: s_t^2 = b2 sigma_t^2 sqrt(1 - abar_{t-1}) / sqrt(1 - abar_0). CDRL: b2 = 4e-4, DRL: 2e-4.
     Growing { b2: f64 },

@@ -1,6 +1,8 @@
 //! Noise schedules, tabulated in f64.
 
+use crate::error::{Error, Result};
 use crate::tensor::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// A variance-preserving noise schedule over levels t = 0..=T, from almost clean to almost pure noise:
 ///
@@ -8,6 +10,38 @@ use crate::tensor::{Device, Tensor};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     alpha_bar: Vec<f64>,
+}
+
+/// The schedules of recovery likelihood, as they stand in a configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LevelSchedule {
+    /// [`Schedule::cooperative`], of CDRL.
+    Cooperative,
+    /// [`Schedule::recovery6`], of DRL: six levels.
+    Recovery6,
+    /// [`Schedule::linear`]`(1000)`, thinned.
+    Linear,
+    /// [`Schedule::cosine`]`(1000)`, thinned.
+    Cosine,
+}
+
+impl LevelSchedule {
+    /// The schedule with `levels` transitions.
+    pub fn build(self, levels: usize) -> Result<Schedule> {
+        if !(1..=100).contains(&levels) {
+            return Err(Error::setting(format!("levels = {levels}: use 1 to 100")));
+        }
+        match self {
+            LevelSchedule::Cooperative => Ok(Schedule::cooperative(levels)),
+            LevelSchedule::Recovery6 if levels != 6 => Err(Error::setting(format!(
+                "schedule recovery6 has 6 levels, not {levels}; use cooperative, linear or cosine"
+            ))),
+            LevelSchedule::Recovery6 => Ok(Schedule::recovery6()),
+            LevelSchedule::Linear => Ok(Schedule::linear(1000).thinned(levels)),
+            LevelSchedule::Cosine => Ok(Schedule::cosine(1000).thinned(levels)),
+        }
+    }
 }
 
 impl Schedule {
@@ -66,6 +100,13 @@ impl Schedule {
     pub fn recovery6() -> Schedule {
         let fine = Schedule::linear(1000);
         Schedule::new([1, 101, 201, 301, 401, 501, 1000].map(|t| fine.alpha_bar(t)).to_vec())
+    }
+
+    /// `steps + 1` of its levels at equal distances, from the first noisy one to the last.
+    #[track_caller]
+    pub fn thinned(&self, steps: usize) -> Schedule {
+        let last = self.steps() - 1;
+        Schedule::new((0..=steps).map(|t| self.alpha_bar(1 + (last * t + steps / 2) / steps)).collect())
     }
 
     /// FastDPM's short quadratic schedule as DxMI uses it: beta_i = 1e-4 (1 + i x)^2 for i = 0..T, with x found by
@@ -223,6 +264,16 @@ mod tests {
         let f = |u: f64| ((u + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
         printed([cosine.alpha_bar(500)], &[f(0.5) / f(0.0)], 1e-12);
         printed([cosine.step_noise(1000).powi(2)], &[0.999], 1e-12);
+    }
+
+    #[test]
+    fn thinned_schedules_keep_both_ends() {
+        let fine = Schedule::linear(1000);
+        let thin = fine.thinned(6);
+        let levels = [1, 168, 334, 501, 667, 834, 1000].map(|t| fine.alpha_bar(t));
+        assert_eq!((0..=6).map(|t| thin.alpha_bar(t)).collect::<Vec<_>>(), levels);
+        assert!(LevelSchedule::Recovery6.build(5).is_err());
+        assert_eq!(LevelSchedule::Cosine.build(1).unwrap().steps(), 1);
     }
 
     /// With the true noise, DDIM lands exactly on the next level, and DDPM's step has the posterior's mean.

@@ -2,10 +2,12 @@
 
 mod analytic;
 mod conv;
+mod level;
 mod mlp;
 
 pub use analytic::{GaussianMixture, Quadratic};
 pub use conv::{ConvConfig, ConvEnergy};
+pub use level::{AtRows, LevelEnergy, LevelEnergyConfig};
 pub use mlp::{MlpConfig, MlpEnergy};
 
 use crate::autodiff::grad;

@@ -34,6 +34,8 @@ pub const INCLUDES: &[Source] = &[
     shader!("elementwise/binary_functions.wgsl"),
     shader!("elementwise/unary_functions.wgsl"),
     shader!("norm/group.wgsl"),
+    shader!("norm/alone.wgsl"),
+    shader!("norm/together.wgsl"),
     shader!("norm/quad.wgsl"),
     shader!("norm/scalar.wgsl"),
     shader!("pool/resize_weights.wgsl"),

@@ -16,18 +16,17 @@ impl SpectralNorm {
         SpectralNorm { u: scope.buffer("u", [1, outputs], Init::Normal(1.0)) }
     }
 
-    /// One step of power iteration, `v = w^T u / |.|`, `u = w v / |.|`; call once per training step.
+    /// One step of power iteration, `u = w w^T u / |w w^T u|`; call once per training step.
     pub fn update(&self, w: &Tensor) {
-        self.u.set(no_grad(|| unit(&unit(&self.u.get().matmul(&rows(w))).matmul_t(&rows(w)))));
+        let w = rows(w);
+        self.u.set(no_grad(|| unit(&self.u.get().matmul(&w).matmul_t(&w))));
     }
 
-    /// `w / (u^T w v)` with u and v as constants: the gradient flows through w alone.
+    /// `w / |w^T u|`. With `v = w^T u / |w^T u|` this is `w / (u^T w v)`, and its gradient is the one with u and v held
+    /// constant: it flows through w alone.
     #[track_caller]
     pub fn apply(&self, w: &Tensor) -> Tensor {
-        let u = self.u.get();
-        let v = no_grad(|| unit(&u.matmul(&rows(w))));
-        let sigma = (&u.matmul(&rows(w)) * &v).sum();
-        w / &sigma
+        w / &self.u.get().matmul(&rows(w)).square().sum().sqrt()
     }
 }
 

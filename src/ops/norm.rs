@@ -48,18 +48,26 @@ impl Setting {
         if quad {
             kernel = kernel.with("CHANNELS", per_group.min(4));
         }
-        let lanes = lanes(gpu, pixels * span);
-        let kernel =
-            kernel.with("WIDTH", lanes).with("ACROSS", across(lanes, pixels, span)).with("AFFINE", !affine.is_empty());
+        let alone = pixels * span <= ALONE;
+        let lanes = if alone { 1 } else { lanes(gpu, pixels * span) };
+        let kernel = kernel
+            .with("LANES", if alone { "norm/alone.wgsl" } else { "norm/together.wgsl" })
+            .with("WIDTH", lanes)
+            .with("ACROSS", across(lanes, pixels, span))
+            .with("AFFINE", !affine.is_empty());
         let mut words = [count, channels / block, pixels, channels / width].map(|w| w as u32).to_vec();
         words.extend([bits(self.eps), bits(1.0 / (pixels * per_group) as f64)]);
         let zero = gpu.zero();
         let [gamma, beta] = [0, 1].map(|i| affine.get(i).map_or(&zero, |t| t.slice()));
         let slices: Vec<&Slice> = [x.slice(), gamma, beta].into_iter().chain(rest.iter().copied()).collect();
         let work = Work { bytes: (traffic * x.count() * 4) as u64, flops: 10 * x.count() as u64 };
-        gpu.dispatch(&kernel.with("SILU", self.silu), &words, &slices, Groups::Linear(count as u64), work);
+        let groups = if alone { Groups::Invocations(count as u64) } else { Groups::Linear(count as u64) };
+        gpu.dispatch(&kernel.with("SILU", self.silu), &words, &slices, groups, work);
     }
 }
+
+/// Up to so many items of a block, one lane reads them all.
+const ALONE: usize = 4;
 
 /// Invocations for a block of `items`. Software Vulkan likes one subgroup, as long as no loop becomes too long.
 fn lanes(gpu: &Gpu, items: usize) -> usize {

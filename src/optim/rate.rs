@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 pub struct RateConfig {
     /// The rate between warm-up and fall.
     pub lr: f64,
-    /// Iterations of warm-up: iteration k has rate `lr (k + 1) / warmup`.
+    /// Iterations of warm-up: iteration k has rate `lr (k + 1 + warmup_head) / warmup` at first.
     pub warmup: u64,
+    /// How far the warm-up is ahead at the start.
+    pub warmup_head: u64,
     /// Iteration at which the rate starts to fall.
     pub decay_from: u64,
     /// Iteration at which it has fallen; 0 for never.
@@ -22,14 +24,14 @@ pub struct RateConfig {
 
 impl Default for RateConfig {
     fn default() -> RateConfig {
-        RateConfig { lr: 1e-3, warmup: 0, decay_from: 0, decay_until: 0, decay_to: 0.01, cosine: false }
+        RateConfig { lr: 1e-3, warmup: 0, warmup_head: 0, decay_from: 0, decay_until: 0, decay_to: 0.01, cosine: false }
     }
 }
 
 impl RateConfig {
     /// The rate of iteration `step` (from 0).
     pub fn at(&self, step: u64) -> f64 {
-        let warm = if step < self.warmup { (step + 1) as f64 / self.warmup as f64 } else { 1.0 };
+        let warm = ((step + 1 + self.warmup_head) as f64 / self.warmup.max(1) as f64).min(1.0);
         let span = self.decay_until.saturating_sub(self.decay_from) as f64;
         let progress = if self.decay_until == 0 || step < self.decay_from {
             0.0
@@ -49,8 +51,17 @@ mod tests {
 
     #[test]
     fn the_rate_rises_stays_and_falls() {
-        let rate = RateConfig { lr: 2.0, warmup: 4, decay_from: 10, decay_until: 20, decay_to: 0.1, cosine: false };
+        let rate = RateConfig {
+            lr: 2.0,
+            warmup: 4,
+            warmup_head: 0,
+            decay_from: 10,
+            decay_until: 20,
+            decay_to: 0.1,
+            cosine: false,
+        };
         assert_eq!([0, 1, 3, 9, 10].map(|k| rate.at(k)), [0.5, 1.0, 2.0, 2.0, 2.0]);
+        assert_eq!([0, 1, 2].map(|k| RateConfig { warmup_head: 2, ..rate.clone() }.at(k)), [1.5, 2.0, 2.0]);
         assert!((rate.at(15) - 1.1).abs() < 1e-12 && (rate.at(20) - 0.2).abs() < 1e-12 && rate.at(99) == rate.at(20));
         let cosine = RateConfig { cosine: true, ..rate };
         assert!((cosine.at(15) - 1.1).abs() < 1e-12 && cosine.at(12) > 1.64);

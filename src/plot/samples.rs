@@ -34,6 +34,18 @@ pub fn strips(frames: &[Vec<f32>], shape: [usize; 4]) -> Picture {
     tile(images, [h, w, c], n, frames.len())
 }
 
+/// Pictures one below the other.
+pub fn stack(pictures: &[Picture]) -> Picture {
+    let width = pictures.iter().map(|p| p.width).max().unwrap_or(0);
+    let mut all = Picture::new(width, pictures.iter().map(|p| p.height).sum(), super::WHITE);
+    let mut top = 0;
+    for picture in pictures {
+        all.paste(0, top, picture);
+        top += picture.height;
+    }
+    all
+}
+
 #[track_caller]
 fn check(name: &str, count: usize, shape: [usize; 4]) {
     assert!(shape[3] == 1 || shape[3] == 3, "{name}: images have 1 or 3 channels, got shape {shape:?}");

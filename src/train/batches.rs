@@ -8,6 +8,8 @@ use crate::tensor::{Device, Feed, Key, Tensor};
 pub struct Batches {
     data: Dataset,
     order: Shuffle,
+    /// The rows that were fed last.
+    chosen: Vec<usize>,
     source: Source,
 }
 
@@ -34,7 +36,7 @@ impl Batches {
         } else {
             Source::Streamed { rows: Feed::new(device, shape(batch)) }
         };
-        Ok(Batches { data, order, source })
+        Ok(Batches { data, order, chosen: Vec::new(), source })
     }
 
     /// The data set.
@@ -44,11 +46,17 @@ impl Batches {
 
     /// Chooses the batch of step `step`; call before the step runs.
     pub fn feed(&mut self, step: u64) {
-        let order = self.order.indices(step);
+        self.chosen = self.order.indices(step);
         match &self.source {
-            Source::Resident { index, .. } => index.write(&order.iter().map(|&i| i as f32).collect::<Vec<_>>()),
-            Source::Streamed { rows } => rows.write(&self.data.rows(&order)),
+            Source::Resident { index, .. } => index.write(&self.chosen.iter().map(|&i| i as f32).collect::<Vec<_>>()),
+            Source::Streamed { rows } => rows.write(&self.data.rows(&self.chosen)),
         }
+    }
+
+    /// The class of each row that was fed, where the data set has labels.
+    pub fn labels(&self) -> Option<Vec<u32>> {
+        let labels = self.data.labels.as_ref()?;
+        Some(self.chosen.iter().map(|&i| labels[i]).collect())
     }
 
     /// The batch `[batch, item...]` that was fed.

@@ -7,18 +7,21 @@
 //! The first two terms are the maximum-likelihood gradient with x_neg in place of model samples; the last keeps the
 //! energies near zero, since nothing else fixes their offset.
 
+use super::request::{SampleRequest, Samples};
 use super::trainer::{Algorithm, Figure, State};
-use super::{Batches, maps::plot_points};
-use crate::autodiff::grad;
+use super::{Batches, Trained, maps::plot_points};
 use crate::data::Dataset;
 use crate::energy::{Energy, EnergyConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::Params;
-use crate::optim::{Adam, AdamConfig, Ema, pack};
+use crate::optim::AdamConfig;
 use crate::plot;
 use crate::sample::{Langevin, ReplayBuffer, ReplayConfig};
-use crate::tensor::{Device, Feed, Key, Step, Tensor, Var};
+use crate::tensor::{Device, Feed, Key, Step, Tensor};
 use serde::{Deserialize, Serialize};
+
+/// Langevin steps that kept chains take before they count as samples, unless told otherwise.
+const SAMPLING_STEPS: usize = 100;
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,10 +74,7 @@ pub struct ContrastiveDivergence {
     /// The energy under training.
     pub energy: Box<dyn Energy>,
     /// Its parameters.
-    pub params: Params,
-    /// Their moving average.
-    pub ema: Ema,
-    adam: Adam,
+    pub training: Trained,
     batches: Batches,
     /// The chains.
     pub replay: ReplayBuffer,
@@ -90,9 +90,7 @@ impl ContrastiveDivergence {
         let replay = ReplayBuffer::new(device, &data.item, config.batch, &config.replay, &key.named("replay"))?;
         Ok(ContrastiveDivergence {
             energy,
-            adam: Adam::new(&params.flat(), config.optimizer.clone()),
-            ema: Ema::new(&params.flat(), config.ema),
-            params,
+            training: Trained::new(params, &config.optimizer, config.ema),
             replay,
             batches: Batches::new(device, data, config.batch, &key.named("batches"))?,
             clock: Feed::new(device, [1]),
@@ -114,7 +112,7 @@ struct Averaged<'a>(&'a ContrastiveDivergence);
 
 impl Energy for Averaged<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        self.0.params.with(&self.0.ema.value(), || self.0.energy.energy(x))
+        self.0.training.with_average(|| self.0.energy.energy(x))
     }
 }
 
@@ -141,10 +139,7 @@ fn iteration(cd: &ContrastiveDivergence) -> Tensor {
         gamma => &gap + &both.square().mean().mul_scalar(2.0 * gamma),
     };
 
-    let leaves = cd.params.tensors();
-    let grads = grad(&loss, &leaves.iter().collect::<Vec<_>>());
-    let norm = cd.adam.step(&pack(&grads, &cd.params.offsets(), cd.params.flat().get().count()));
-    cd.ema.update();
+    let norm = cd.training.descend(&loss);
 
     let moved = (&x_neg - &x_0).square().mean().sqrt();
     let figures = [loss, gap, e_pos.mean(), e_neg.mean(), norm, moved].map(|f| f.detach().reshape([1]));
@@ -169,7 +164,7 @@ impl Algorithm for ContrastiveDivergence {
         self.clock.write(&[step as f32]);
         self.batches.feed(step);
         self.replay.feed(step);
-        self.adam.feed(step);
+        self.training.feed(step);
         let mut once = std::mem::replace(&mut self.step, Step::eager(&self.device));
         let figures = once.run(|| iteration(self));
         self.step = once;
@@ -177,15 +172,8 @@ impl Algorithm for ContrastiveDivergence {
     }
 
     fn state(&self) -> Vec<(String, State)> {
-        let flat = |var: Var| State::Flat(self.params.clone(), var);
-        let mut state = vec![
-            ("energy".to_string(), flat(self.params.flat())),
-            ("ema".to_string(), flat(self.ema.var())),
-            ("chains".to_string(), State::Value(self.replay.chains.clone())),
-        ];
-        state.extend(self.adam.state().into_iter().map(|(name, var)| (format!("adam.{name}"), flat(var))));
-        state
-            .extend(self.params.buffers().into_iter().map(|(name, var)| (format!("buffer.{name}"), State::Value(var))));
+        let mut state = self.training.state("energy");
+        state.push(("chains".to_string(), State::Value(self.replay.chains.clone())));
         state
     }
 
@@ -197,16 +185,23 @@ impl Algorithm for ContrastiveDivergence {
         self.config.langevin.temperature
     }
 
-    /// Chains of the memory, moved on for `steps` more Langevin steps.
-    fn sample(&self, n: usize, steps: usize, key: &Key) -> Result<Tensor> {
+    /// Chains of the memory, moved on for more Langevin steps.
+    fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
+        if !request.concepts.is_empty() || request.known.is_some() || request.trajectory || request.step_scale != 1.0 {
+            return Err(Error::setting(
+                "classes, known parts, trajectories and step scales need a model trained by recovery_likelihood",
+            ));
+        }
+        let n = request.n;
         let chains = self.replay.chains.get();
         let size = chains.dim(0);
         let rows: Vec<f32> = (0..n).map(|i| (i % size) as f32).collect();
         let x_0 = chains.gather(0, &Tensor::new(&self.device, [n], &rows));
+        let steps = request.steps.unwrap_or(SAMPLING_STEPS);
         let langevin = Langevin { steps, ..self.config.langevin.clone() };
         let x = langevin.run(&Averaged(self), &x_0, key);
         self.device.wait()?;
-        Ok(x)
+        Ok(x.into())
     }
 
     fn pictures(&self) -> Result<Vec<(String, Vec<u8>)>> {

@@ -2,6 +2,7 @@
 //!
 //! Nothing in it waits for the device inside a step: figures are copied to the host while later steps run.
 
+use super::request::{SampleRequest, Samples};
 use crate::energy::Energy;
 use crate::error::{Error, Result};
 use crate::gpu::ReadBack;
@@ -47,8 +48,8 @@ pub trait Algorithm {
     /// The temperature at which exp(-E / T) is the density.
     fn temperature(&self) -> f64;
 
-    /// `n` samples `[n, item...]`; `steps` sets the effort (Langevin steps, where there are any).
-    fn sample(&self, n: usize, steps: usize, key: &Key) -> Result<Tensor>;
+    /// Samples as wished, or why it cannot give such.
+    fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples>;
 
     /// Pictures of the state now, as (file stem, PNG bytes).
     fn pictures(&self) -> Result<Vec<(String, Vec<u8>)>>;

@@ -1,0 +1,378 @@
+//! Energies over noise levels, for recovery likelihood: one residual net, told the level and, where there are any, the
+//! class.
+//!
+//! The net of Zhu et al. 2024 (CDRL): fully connected for points, convolutional for images, the same blocks in both. No
+//! normalisation layers; every weight but the head's is divided by its largest singular value.
+
+use super::Energy;
+use crate::error::{Error, Result};
+use crate::nn::{Conv2d, Init, Linear, Param, Scope, SpectralNorm, level_features, look_up};
+use crate::ops::conv2d::Conv;
+use crate::tensor::{Tensor, no_grad};
+use serde::{Deserialize, Serialize};
+
+/// Size of the sinusoidal features of a level.
+const FEATURES: usize = 128;
+
+/// Which net to build, as it stands in a configuration file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum LevelEnergyConfig {
+    /// Fully connected blocks, for points.
+    Mlp {
+        /// Width of each residual block.
+        widths: Vec<usize>,
+        /// Width of the level's embedding.
+        embedding: usize,
+    },
+    /// Convolutional blocks, for images.
+    Conv {
+        /// Channels at each resolution; 2 x 2 averages lie between them.
+        widths: Vec<usize>,
+        /// Residual blocks per resolution.
+        blocks: usize,
+        /// Width of the level's embedding.
+        embedding: usize,
+    },
+}
+
+/// E(y; row): an energy told, for every sample, one of `levels (classes + 1)` conditions,
+/// row = level (classes + 1) + class, class 0 meaning none.
+pub struct LevelEnergy {
+    classes: usize,
+    features: Tensor,
+    embed: [Normed; 2],
+    class: Option<Normed>,
+    enter: Normed,
+    stages: Vec<Vec<Block>>,
+    head: Head,
+}
+
+/// `y = skip(x) + gain * second(a(first(a(x)) + a(level(a(embedding)))))`, a = leaky ReLU of slope 0.2.
+struct Block {
+    first: Normed,
+    level: Normed,
+    second: Normed,
+    gain: Param,
+    skip: Option<Normed>,
+}
+
+/// f = <relu(h), weights>: learned weights for points, weights made from the embedding for images.
+enum Head {
+    Constant(Param),
+    Embedded(Linear),
+}
+
+impl LevelEnergy {
+    /// Declares the net in `scope` for samples of shape `item`, with one level for each entry of `log_snr`.
+    pub fn new(
+        scope: &Scope,
+        item: &[usize],
+        config: &LevelEnergyConfig,
+        log_snr: &[f64],
+        classes: usize,
+    ) -> Result<LevelEnergy> {
+        let (kernel, widths, blocks, embedding) = match (config, item) {
+            (LevelEnergyConfig::Mlp { widths, embedding }, [_]) => (None, widths, 1, *embedding),
+            (LevelEnergyConfig::Conv { widths, blocks, embedding }, [h, w, _]) => {
+                let factor = 1 << (widths.len().max(1) - 1);
+                if !h.is_multiple_of(factor) || !w.is_multiple_of(factor) {
+                    return Err(Error::setting(format!(
+                        "{} resolutions need image sides divisible by {factor}, the data are {item:?}; shorten energy.widths",
+                        widths.len()
+                    )));
+                }
+                (Some(3), widths, *blocks, *embedding)
+            }
+            _ => {
+                return Err(Error::setting(format!(
+                    "energy.kind = \"mlp\" takes points and \"conv\" takes images; the data are {item:?}"
+                )));
+            }
+        };
+        let (&first, &last) = match widths.as_slice() {
+            [] => return Err(Error::setting("energy.widths is empty; name at least one width")),
+            widths => (&widths[0], &widths[widths.len() - 1]),
+        };
+        let inputs = item[item.len() - 1];
+        let mut width = first;
+        let mut stages = Vec::new();
+        for (i, &outputs) in widths.iter().enumerate() {
+            let block = |b: usize| {
+                let scope = scope.scope(format!("stage{i}.block{b}"));
+                Block::new(&scope, if b == 0 { width } else { outputs }, outputs, kernel, embedding)
+            };
+            stages.push((0..blocks).map(block).collect());
+            width = outputs;
+        }
+        let head = scope.scope("head");
+        Ok(LevelEnergy {
+            classes,
+            features: level_features(scope.device(), log_snr, FEATURES),
+            embed: [
+                Normed::new(&scope.scope("embed0"), FEATURES, embedding, None),
+                Normed::new(&scope.scope("embed1"), embedding, embedding, None),
+            ],
+            class: (classes > 0).then(|| Normed::new(&scope.scope("class"), classes + 1, embedding, None)),
+            enter: Normed::new(&scope.scope("enter"), inputs, first, kernel),
+            stages,
+            head: match kernel {
+                None => Head::Constant(head.param("weight", [1, last], Init::fan_in(last))),
+                Some(_) => Head::Embedded(Linear::without_bias(&head, embedding, last, Init::fan_in(embedding))),
+            },
+        })
+    }
+
+    /// One step of power iteration for every normalised weight; once per training step.
+    pub fn update_norms(&self) {
+        let blocks = self.stages.iter().flatten();
+        let of_block = |b: &Block| [&b.first, &b.level, &b.second].map(Normed::update);
+        blocks.clone().map(of_block).for_each(drop);
+        blocks.filter_map(|b| b.skip.as_ref()).for_each(Normed::update);
+        self.embed.iter().chain(&self.class).chain([&self.enter]).for_each(Normed::update);
+    }
+
+    /// The energy of a batch whose sample n has condition `rows[n]` (`[N]`, or `[1]` for all).
+    ///
+    /// What does not depend on the samples is computed here, once: normalised weights, and the branch of the level, which
+    /// has one row for each condition instead of one for each sample. Under `no_grad` it is a constant.
+    pub fn at(&self, rows: &Tensor) -> AtRows {
+        let embedding = self.embedding(); // [R, D]
+        let activated = leaky(&embedding);
+        let block = |b: &Block| {
+            let second = b.second.fix();
+            let gain = b.gain.get();
+            let mut column = vec![1; second.weight.shape().rank()];
+            column[0] = gain.count();
+            FixedBlock {
+                first: b.first.fix(),
+                shift: look_up(&leaky(&b.level.fix().apply(&activated)), rows),
+                second: Fixed {
+                    weight: &second.weight * &gain.reshape(column),
+                    bias: &second.bias * &gain,
+                    conv: second.conv,
+                },
+                skip: b.skip.as_ref().map(Normed::fix),
+            }
+        };
+        AtRows {
+            enter: self.enter.fix(),
+            stages: self.stages.iter().map(|stage| stage.iter().map(block).collect()).collect(),
+            head: match &self.head {
+                Head::Constant(weight) => weight.get(),
+                Head::Embedded(linear) => look_up(&linear.forward(&activated), rows),
+            },
+        }
+    }
+
+    /// The embedding of every condition, `[levels (classes + 1), D]`.
+    fn embedding(&self) -> Tensor {
+        let level = self.embed[1].fix().apply(&leaky(&self.embed[0].fix().apply(&self.features))); // [L, D]
+        let Some(class) = &self.class else { return level };
+        let each = Tensor::iota(level.device(), self.classes + 1).one_hot(self.classes + 1);
+        let class = class.fix().apply(&each); // [classes + 1, D]
+        let (levels, classes, dim) = (level.dim(0), class.dim(0), level.dim(1));
+        (level.reshape([levels, 1, dim]) + class.reshape([1, classes, dim])).reshape([levels * classes, dim])
+    }
+}
+
+impl Block {
+    fn new(scope: &Scope, inputs: usize, outputs: usize, kernel: Option<usize>, embedding: usize) -> Block {
+        let map = |name: &str, inputs| Normed::new(&scope.scope(name), inputs, outputs, kernel);
+        Block {
+            first: map("first", inputs),
+            level: Normed::new(&scope.scope("level"), embedding, outputs, None),
+            second: map("second", outputs),
+            gain: scope.param("gain", [outputs], Init::Constant(1.0)),
+            skip: (inputs != outputs).then(|| map("skip", inputs)),
+        }
+    }
+}
+
+/// [`LevelEnergy`] with its weights normalised and its conditions looked up.
+pub struct AtRows {
+    enter: Fixed,
+    stages: Vec<Vec<FixedBlock>>,
+    /// `[N or 1, C]`
+    head: Tensor,
+}
+
+struct FixedBlock {
+    first: Fixed,
+    /// `[N or 1, C]`
+    shift: Tensor,
+    /// The gain is folded in.
+    second: Fixed,
+    skip: Option<Fixed>,
+}
+
+impl AtRows {
+    /// The same energy as a constant, for the first `n` samples.
+    pub fn frozen(&self, n: usize) -> AtRows {
+        let first = |x: &Tensor| if x.dim(0) == 1 { x.detach() } else { no_grad(|| x.slice_axis(0, 0, n)) };
+        let block = |b: &FixedBlock| FixedBlock {
+            first: b.first.frozen(),
+            shift: first(&b.shift),
+            second: b.second.frozen(),
+            skip: b.skip.as_ref().map(Fixed::frozen),
+        };
+        AtRows {
+            enter: self.enter.frozen(),
+            stages: self.stages.iter().map(|stage| stage.iter().map(block).collect()).collect(),
+            head: first(&self.head),
+        }
+    }
+}
+
+impl Energy for AtRows {
+    fn energy(&self, y: &Tensor) -> Tensor {
+        let images = y.shape().rank() == 4;
+        let mut h = self.enter.apply(y);
+        for (i, stage) in self.stages.iter().enumerate() {
+            if i > 0 && images {
+                h = h.avg_pool(2, 2, 0);
+            }
+            h = stage.iter().fold(h, |h, block| block.apply(&h));
+        }
+        let h = h.relu();
+        let h = if images { h.sum_axes(&[1, 2]) } else { h };
+        -(&h * &self.head).sum_axes(&[1])
+    }
+}
+
+impl FixedBlock {
+    fn apply(&self, x: &Tensor) -> Tensor {
+        let mut shape = vec![1; x.shape().rank()];
+        (shape[0], shape[x.shape().rank() - 1]) = (self.shift.dim(0), self.shift.dim(1));
+        let h = self.first.apply(&leaky(x)) + self.shift.reshape(shape);
+        let skip = self.skip.as_ref().map_or_else(|| x.clone(), |skip| skip.apply(x));
+        skip + self.second.apply(&leaky(&h))
+    }
+}
+
+/// A linear layer or a convolution that keeps the size, spectrally normalised.
+struct Normed {
+    weight: Param,
+    bias: Param,
+    conv: Option<Conv>,
+    norm: SpectralNorm,
+}
+
+impl Normed {
+    fn new(scope: &Scope, inputs: usize, outputs: usize, kernel: Option<usize>) -> Normed {
+        let norm = SpectralNorm::new(scope, outputs);
+        match kernel {
+            None => {
+                let Linear { weight, bias } = Linear::new(scope, inputs, outputs);
+                Normed { weight, bias: bias.expect("a linear layer has a bias"), conv: None, norm }
+            }
+            Some(kernel) => {
+                let Conv2d { weight, bias, conv } = Conv2d::new(scope, inputs, outputs, kernel, 1);
+                Normed { weight, bias: bias.expect("a convolution has a bias"), conv: Some(conv), norm }
+            }
+        }
+    }
+
+    fn update(&self) {
+        self.norm.update(&self.weight.get());
+    }
+
+    fn fix(&self) -> Fixed {
+        Fixed { weight: self.norm.apply(&self.weight.get()), bias: self.bias.get(), conv: self.conv }
+    }
+}
+
+/// A layer with the weights it computes with.
+struct Fixed {
+    weight: Tensor,
+    bias: Tensor,
+    conv: Option<Conv>,
+}
+
+impl Fixed {
+    fn frozen(&self) -> Fixed {
+        Fixed { weight: self.weight.detach(), bias: self.bias.detach(), conv: self.conv }
+    }
+
+    fn apply(&self, x: &Tensor) -> Tensor {
+        match self.conv {
+            None => x.linear(&self.weight, Some(&self.bias)),
+            Some(conv) => x.conv2d(&self.weight, Some(&self.bias), conv),
+        }
+    }
+}
+
+fn leaky(x: &Tensor) -> Tensor {
+    x.leaky_relu(0.2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autodiff::grad;
+    use crate::nn::Params;
+    use crate::tensor::{Device, Key, Var};
+
+    fn build(item: &[usize], config: &LevelEnergyConfig, classes: usize) -> (Params, LevelEnergy) {
+        let params = Params::new(&Device::oracle(), Key::new(3));
+        let energy = LevelEnergy::new(&params.root(), item, config, &[9.8, 1.0, -2.0], classes).unwrap();
+        (params, energy)
+    }
+
+    /// The counts follow from section 5 of the specification.
+    #[test]
+    fn the_published_nets_have_the_published_sizes() {
+        let points = LevelEnergyConfig::Mlp { widths: vec![128, 256, 256, 256], embedding: 512 };
+        assert_eq!(build(&[2], &points, 0).0.count(), 1_217_920);
+        let images = LevelEnergyConfig::Conv { widths: vec![128, 256, 256, 256], blocks: 8, embedding: 512 };
+        assert_eq!(build(&[32, 32, 3], &images, 0).0.count(), 34_833_152);
+    }
+
+    #[test]
+    fn each_sample_has_the_energy_of_its_own_condition() {
+        let config = LevelEnergyConfig::Conv { widths: vec![3, 4], blocks: 2, embedding: 8 };
+        let (_, energy) = build(&[4, 4, 1], &config, 2);
+        let device = Device::oracle();
+        let y = Tensor::normal(&device, [3, 4, 4, 1], &Key::new(1));
+        let all = energy.at(&Tensor::new(&device, [3], &[0.0, 5.0, 8.0])).energy(&y).to_f64().unwrap();
+        for (n, row) in [0.0, 5.0, 8.0].into_iter().enumerate() {
+            let one = energy.at(&Tensor::new(&device, [1], &[row])).energy(&y).to_f64().unwrap();
+            assert!((all[n] - one[n]).abs() < 1e-12, "{all:?} {one:?}");
+            assert!(n == 0 || (one[0] - all[0]).abs() > 1e-6, "condition {row} changes nothing");
+        }
+    }
+
+    /// The gradient of every parameter against a central difference along a random direction.
+    #[test]
+    fn parameter_gradients_agree_with_differences() {
+        for (item, config) in [
+            (&[2][..], LevelEnergyConfig::Mlp { widths: vec![4, 6], embedding: 8 }),
+            (&[4, 4, 1], LevelEnergyConfig::Conv { widths: vec![3, 4], blocks: 1, embedding: 8 }),
+        ] {
+            let (params, energy) = build(item, &config, 1);
+            let device = Device::oracle();
+            let shape: Vec<usize> = [3].into_iter().chain(item.iter().copied()).collect();
+            let y = Tensor::normal(&device, shape, &Key::new(1));
+            let rows = Tensor::new(&device, [3], &[0.0, 3.0, 5.0]);
+            let loss = || energy.at(&rows).energy(&y).square().sum();
+            let leaves = params.tensors();
+            let grads = grad(&loss(), &leaves.iter().collect::<Vec<_>>());
+            let flat = params.flat().get();
+            let direction = Tensor::normal(&device, flat.shape(), &Key::new(2));
+            // Parameters are kept in f32: the two points are rounded first, then subtracted.
+            let moved = |s: f64| {
+                let var = Var::new(&flat);
+                var.set(&flat + &direction.mul_scalar(s * 1e-4));
+                var.get()
+            };
+            let (up, down) = (moved(1.0), moved(-1.0));
+            let at = |flat: &Tensor| no_grad(|| params.with(flat, loss)).item().unwrap();
+            let want = at(&up) - at(&down);
+            let step = &up - &down;
+            let along = |(g, offset): (&Tensor, &usize)| (g * &step.view(*offset, g.shape())).sum().item().unwrap();
+            let got: f64 = grads.iter().zip(&params.offsets()).map(along).sum();
+            // Power-iteration vectors are constants, so the difference sees the same function.
+            assert!((got - want).abs() < 1e-5 * want.abs(), "{got} {want}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Recovery likelihood in one dimension, where every density can be integrated: the data are two Gaussians.
+
+use super::recovery_likelihood::{Config, RecoveryLikelihood, refine};
+use super::trainer::Algorithm;
+use crate::data::{Dataset, Values};
+use crate::diffusion::{InitializerConfig, LevelSchedule, MlpInitializerConfig, RecoveryTable, Schedule, StepRule};
+use crate::energy::{Energy, LevelEnergyConfig};
+use crate::ops::langevin::LangevinStep;
+use crate::optim::{AdamConfig, RateConfig};
+use crate::tensor::{Device, Key, Tensor};
+
+/// Weights, means and deviations of the data.
+const DATA: [(f64, f64, f64); 2] = [(0.3, -1.5, 0.4), (0.7, 1.0, 0.6)];
+/// A grid that holds all mass.
+const CELLS: usize = 801;
+const WIDTH: f64 = 6.0;
+
+fn grid() -> impl Iterator<Item = f64> {
+    (0..CELLS).map(|i| -WIDTH + 2.0 * WIDTH * i as f64 / (CELLS - 1) as f64)
+}
+
+/// log p_t(x) of the data at a level: each Gaussian shrinks and gets the level's noise.
+fn log_marginal(schedule: &Schedule, t: usize, x: f64) -> f64 {
+    let (signal, noise) = (schedule.alpha_bar(t).sqrt(), schedule.noise(t));
+    let part = |(w, m, s): (f64, f64, f64)| {
+        let variance = (signal * s).powi(2) + noise * noise;
+        w * (-(x - signal * m).powi(2) / (2.0 * variance)).exp() / (std::f64::consts::TAU * variance).sqrt()
+    };
+    DATA.into_iter().map(part).sum::<f64>().ln()
+}
+
+/// The exact p(y | x_t), y = a_t x_{t-1}, from the forward process alone: Bayes' rule with x_t = a x_{t-1} + sigma eps.
+/// At t = T the model is the marginal of x_{T-1}.
+fn exact_conditional(schedule: &Schedule, t: usize, x_t: f64) -> Vec<f64> {
+    let top = t == schedule.steps();
+    let (a, sigma) = (schedule.step_signal(t), schedule.step_noise(t));
+    normalised(grid().map(|y| match top {
+        true => log_marginal(schedule, t - 1, y),
+        false => log_marginal(schedule, t - 1, y / a) - (x_t - a * (y / a)).powi(2) / (2.0 * sigma * sigma),
+    }))
+}
+
+/// exp of the logs, with sum 1.
+fn normalised(logs: impl Iterator<Item = f64>) -> Vec<f64> {
+    let logs: Vec<f64> = logs.collect();
+    let most = logs.iter().copied().fold(f64::MIN, f64::max);
+    let total: f64 = logs.iter().map(|l| (l - most).exp()).sum();
+    logs.iter().map(|l| (l - most).exp() / total).collect()
+}
+
+fn moments(p: &[f64]) -> (f64, f64) {
+    let mean: f64 = p.iter().zip(grid()).map(|(p, y)| p * y).sum();
+    (mean, p.iter().zip(grid()).map(|(p, y)| p * (y - mean).powi(2)).sum::<f64>())
+}
+
+/// The energy that recovery likelihood should find for transition t: E(y) = -s_t^2 log p_{t-1}(y / a_t).
+struct Exact {
+    schedule: Schedule,
+    t: usize,
+    a: f64,
+    s: f64,
+}
+
+impl Energy for Exact {
+    fn energy(&self, y: &Tensor) -> Tensor {
+        let (signal, noise) = (self.schedule.alpha_bar(self.t - 1).sqrt(), self.schedule.noise(self.t - 1));
+        let part = |(w, m, s): (f64, f64, f64)| {
+            let variance = (signal * s).powi(2) + noise * noise;
+            let exponent = y.affine(1.0 / self.a, -signal * m).square().mul_scalar(-0.5 / variance);
+            exponent.exp().mul_scalar(w / variance.sqrt())
+        };
+        let density = part(DATA[0]) + part(DATA[1]);
+        density.log().mul_scalar(-self.s * self.s).reshape([y.dim(0)])
+    }
+}
+
+/// Chains on the exact energy, with the constants of the table, have the moments of the exact conditional.
+#[test]
+fn chains_on_the_exact_energy_sample_the_exact_conditional() {
+    let device = Device::oracle();
+    for (schedule, rule) in [
+        (Schedule::cooperative(6), StepRule::Level { b2: 2e-4 }),
+        (Schedule::recovery6(), StepRule::Level { b2: 2e-4 }),
+    ] {
+        let table = RecoveryTable::new(&schedule, rule);
+        for (t, x_t) in [(1, 0.4), (2, -0.5), (4, 0.8), (6, 0.1)] {
+            let step = table.step(t);
+            let energy = Exact { schedule: schedule.clone(), t, a: step.a, s: step.s };
+            let (mean, variance) = moments(&exact_conditional(&schedule, t, x_t));
+            let n = 4000;
+            let anchor = Tensor::full(&device, [n, 1], x_t);
+            let langevin = LangevinStep::new(0.5, step.s).tether(step.tether, &anchor);
+            // Ten times the chain's memory, variance / s^2 steps (fewer where the density is narrower).
+            let steps = (10.0 * variance / step.s.powi(2)).ceil() as usize;
+            let y = refine(&energy, &anchor, &langevin, steps, &Key::new(t as u64), |y| y).to_f64().unwrap();
+            let got = y.iter().sum::<f64>() / n as f64;
+            let spread = y.iter().map(|v| (v - got).powi(2)).sum::<f64>() / n as f64;
+            // Five standard errors, and the bias of steps of this size: of order s^2 / variance.
+            let bias = step.s.powi(2) / variance;
+            assert!(bias < 0.05, "transition {t}: the step is too large for this test");
+            assert!(
+                (got - mean).abs() < 5.0 * (variance / n as f64).sqrt() + bias * variance.sqrt(),
+                "{t}: {got} {mean}"
+            );
+            let relative = (spread / variance - 1.0).abs();
+            assert!(relative < 5.0 * (2.0 / n as f64).sqrt() + bias, "transition {t}: variance {spread} of {variance}");
+        }
+    }
+}
+
+fn data(n: usize) -> Dataset {
+    let key = Key::new(11);
+    let draw = |i: u64| {
+        let (_, m, s) = DATA[(key.named("which").uniform(i) >= DATA[0].0) as usize];
+        (m + s * key.named("where").normal(i)) as f32
+    };
+    Dataset::new("two Gaussians", vec![1], Values::F32((0..n as u64).map(draw).collect()))
+}
+
+/// KL(exact || model) of p(y | x_t), averaged over x_t, in nats; `shrink` is what the model takes for a_t.
+fn conditional_kl(model: &RecoveryLikelihood, t: usize, shrink: f64) -> f64 {
+    let (schedule, step) = (&model.schedule, model.table.step(t));
+    let positions = grid().map(|y| y * shrink / step.a);
+    let x = Tensor::from_f64(&model.device, [CELLS, 1], positions.map(|y| y / step.a).collect());
+    let energy = model.marginal(t).energy(&x).to_f64().unwrap();
+    let places = [-2.0, -1.2, -0.4, 0.4, 1.2, 2.0];
+    let weights = normalised(places.iter().map(|&x_t| log_marginal(schedule, t, x_t)));
+    let kl = |x_t: f64| {
+        let coupled = |y: f64| if t == schedule.steps() { 0.0 } else { (y - x_t).powi(2) / (2.0 * step.sigma.powi(2)) };
+        let model = normalised(energy.iter().zip(grid()).map(|(e, y)| -e / step.s.powi(2) - coupled(y)));
+        let exact = exact_conditional(schedule, t, x_t);
+        exact.iter().zip(model).filter(|(p, _)| **p > 0.0).map(|(p, q)| p * (p / q).ln()).sum::<f64>()
+    };
+    places.into_iter().zip(weights).map(|(x_t, w)| w * kl(x_t)).sum()
+}
+
+/// Trained energies agree with the exact conditionals at every level: signs, scales and the factor a_t.
+#[test]
+fn trained_energies_agree_with_the_exact_conditionals() {
+    let optimizer = |lr| AdamConfig {
+        clip_norm: 1.0,
+        rate: RateConfig { lr, warmup: 20, decay_from: 200, decay_until: 500, ..Default::default() },
+        ..Default::default()
+    };
+    let config = Config {
+        batch: 512,
+        step_rule: StepRule::Level { b2: 1e-3 },
+        langevin_steps: 10,
+        denoise: false,
+        ema: 0.98,
+        energy: LevelEnergyConfig::Mlp { widths: vec![32, 32], embedding: 32 },
+        energy_optimizer: optimizer(5e-3),
+        initializer: Some(InitializerConfig::Mlp(MlpInitializerConfig { width: 32 })),
+        initializer_optimizer: optimizer(5e-3),
+        ..Default::default()
+    };
+    let drl = Config {
+        schedule: LevelSchedule::Recovery6,
+        langevin_steps: 20,
+        shared_noise: false,
+        initializer: None,
+        ..config.clone()
+    };
+    let device = Device::open().unwrap_or(Device::Oracle);
+    for config in [config, drl] {
+        let mut model = RecoveryLikelihood::new(&config, data(20_000), &device, &Key::new(5)).unwrap();
+        let before: Vec<f64> = (1..=6).map(|t| conditional_kl(&model, t, model.table.step(t).a)).collect();
+        (0..500).for_each(|step| drop(model.step(step)));
+        for t in 1..=6 {
+            let a = model.table.step(t).a;
+            let (kl, without) = (conditional_kl(&model, t, a), conditional_kl(&model, t, 1.0));
+            println!(
+                "{:?} transition {t}: KL {kl:.4}, before {:.4}, without a {without:.4}",
+                config.schedule,
+                before[t - 1]
+            );
+            assert!(kl < 0.03, "transition {t}: KL(exact || model) {kl}");
+        }
+    }
+}
