@@ -14,8 +14,8 @@ const B_SPLAT: bool = false; // @param
 struct Params { quads: u32, dims: array<vec4u, 2>, a: array<vec4u, 2>, b: array<vec4u, 2> }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>; // @texels
+@group(0) @binding(2) var<storage, read> b: array<vec4f>; // @texels
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
 @compute @workgroup_size(256)

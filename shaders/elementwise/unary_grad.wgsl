@@ -7,8 +7,8 @@
 struct Params { quads: u32, a: f32, b: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> ct: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>; // @texels
+@group(0) @binding(2) var<storage, read> ct: array<vec4f>; // @texels
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
 
 @compute @workgroup_size(256)

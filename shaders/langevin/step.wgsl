@@ -20,8 +20,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> g: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>; // @texels
+@group(0) @binding(2) var<storage, read> g: array<vec4f>; // @texels
 @group(0) @binding(3) var<storage, read> anchor: array<vec4f>;
 @group(0) @binding(4) var<storage, read> steps: array<f32>;
 @group(0) @binding(5) var<storage, read> tethers: array<f32>;

@@ -19,9 +19,9 @@ struct Pair { a: T, b: T }
 struct Params { count: u32, blocks: u32, pixels: u32, stride: u32, eps: f32, inverse: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<T>;
-@group(0) @binding(2) var<storage, read> gamma: array<T>;
-@group(0) @binding(3) var<storage, read> beta: array<T>;
+@group(0) @binding(1) var<storage, read> x: array<T>; // @texels
+@group(0) @binding(2) var<storage, read> gamma: array<T>; // @texels
+@group(0) @binding(3) var<storage, read> beta: array<T>; // @texels
 
 //#include LANES
 

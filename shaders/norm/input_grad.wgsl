@@ -3,7 +3,7 @@
 // work item: pixels DOWN apart. traffic: 12 bytes per element; later readings of a block come from the cache.
 //#include "norm/group.wgsl"
 
-@group(0) @binding(4) var<storage, read> ct: array<T>;
+@group(0) @binding(4) var<storage, read> ct: array<T>; // @texels
 @group(0) @binding(5) var<storage, read_write> dx: array<T>;
 
 @compute @workgroup_size(SIZE)

@@ -7,8 +7,8 @@
 struct Params { quads: u32, beta1: f32, beta2: f32, eps: f32, decay: f32, clip: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> p: array<vec4f>;
-@group(0) @binding(2) var<storage, read> grad: array<vec4f>;
+@group(0) @binding(1) var<storage, read> p: array<vec4f>; // @texels
+@group(0) @binding(2) var<storage, read> grad: array<vec4f>; // @texels
 @group(0) @binding(3) var<storage, read> norm: array<f32>;
 @group(0) @binding(4) var<storage, read> hyper: array<f32>; // lr, c1, c2
 @group(0) @binding(5) var<storage, read_write> m: array<vec4f>;

@@ -5,7 +5,7 @@
 struct Params { quads: u32, decay: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> p: array<vec4f>;
+@group(0) @binding(1) var<storage, read> p: array<vec4f>; // @texels
 @group(0) @binding(2) var<storage, read_write> e: array<vec4f>;
 
 @compute @workgroup_size(256)

@@ -5,8 +5,8 @@
 struct Params { quads: u32, momentum: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> p: array<vec4f>;
-@group(0) @binding(2) var<storage, read> grad: array<vec4f>;
+@group(0) @binding(1) var<storage, read> p: array<vec4f>; // @texels
+@group(0) @binding(2) var<storage, read> grad: array<vec4f>; // @texels
 @group(0) @binding(3) var<storage, read> lr: array<f32>;
 @group(0) @binding(4) var<storage, read_write> v: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> next: array<vec4f>;

@@ -11,7 +11,7 @@ const PAD: u32 = 0u; // @param
 struct Params { count: u32, h: u32, w: u32, c: u32, out_h: u32, out_w: u32, scale: f32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<T>;
+@group(0) @binding(1) var<storage, read> x: array<T>; // @texels
 @group(0) @binding(2) var<storage, read_write> y: array<T>;
 
 @compute @workgroup_size(256)

@@ -10,7 +10,7 @@ alias T = f32; // @param
 struct Params { count: u32, dim: u32, n: u32, inner: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<T>;
+@group(0) @binding(1) var<storage, read> x: array<T>; // @texels
 @group(0) @binding(2) var<storage, read_write> y: array<T>;
 
 @compute @workgroup_size(256)

@@ -9,7 +9,7 @@ alias T = f32; // @param
 struct Params { outer: u32, dim: u32, inner: u32, segments: u32, per_segment: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<T>;
+@group(0) @binding(1) var<storage, read> x: array<T>; // @texels
 @group(0) @binding(2) var<storage, read_write> y: array<T>;
 
 fn combine(a: T, b: T) -> T {

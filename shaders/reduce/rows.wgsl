@@ -10,7 +10,7 @@ const WIDTH: u32 = 64u; // @param
 struct Params { rows: u32, dim: u32, inner: u32, segments: u32, per_segment: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>; // @texels
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 var<workgroup> sh_part: array<f32, WIDTH>;

@@ -15,8 +15,8 @@ const NOISE: bool = false; // @param
 struct Params { quads: u32, samples: u32, per_sample: u32, @align(16) key: Key }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4f>;
-@group(0) @binding(2) var<storage, read> e: array<vec4f>;
+@group(0) @binding(1) var<storage, read> x: array<vec4f>; // @texels
+@group(0) @binding(2) var<storage, read> e: array<vec4f>; // @texels
 @group(0) @binding(3) var<storage, read> table: array<vec4f>;
 @group(0) @binding(4) var<storage, read> level: array<f32>;
 @group(0) @binding(5) var<storage, read> clock: array<f32>;

@@ -13,7 +13,7 @@ const LOG: bool = false; // @param
 struct Params { rows: u32, dim: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<T>;
+@group(0) @binding(1) var<storage, read> x: array<T>; // @texels
 @group(0) @binding(2) var<storage, read_write> y: array<T>;
 
 var<workgroup> sh_part: array<f32, LANES * ROWS>;

@@ -156,7 +156,10 @@ impl Gpu {
         if self.failed() {
             return;
         }
-        let pipeline = self.pipeline(kernel);
+        let pipeline = match self.profile().software && super::texels::pay(work, slices) {
+            true => self.pipeline(&kernel.clone().texels()),
+            false => self.pipeline(kernel),
+        };
         assert_eq!(pipeline.access.len(), slices.len(), "{}: bindings", kernel.name());
         assert!(words.len() as u64 * 4 <= PARAMS_BYTES, "{}: {} parameter words", kernel.name(), words.len());
         let Some(backend) = &self.0.backend else { return };

@@ -6,7 +6,9 @@
 //!   parameter `LOADER` names.
 //! - a line ending in `// @param` (`const BM = 64u; // @param`, `alias T = f32; // @param`) has its right-hand side
 //!   replaced by the host's value. Whatever is not replaced keeps the default that stands in the file.
+//! - a buffer declared in a line ending in `// @texels` becomes a texture in [`Kernel::texels`], if it holds `vec4f`.
 
+use super::texels::ROW;
 use std::collections::BTreeSet;
 
 /// A WGSL file embedded in the program.
@@ -69,12 +71,13 @@ pub struct Kernel {
     /// `path[NAME=value,...]`: identifies the specialisation everywhere (pipeline cache, profile, listings).
     name: String,
     params: Vec<(&'static str, String)>,
+    texels: bool,
 }
 
 impl Kernel {
     /// The file with its defaults.
     pub fn new(source: Source) -> Kernel {
-        Kernel { source, name: source.path.trim_end_matches(".wgsl").to_string(), params: Vec::new() }
+        Kernel { source, name: source.path.trim_end_matches(".wgsl").to_string(), params: Vec::new(), texels: false }
     }
 
     /// Replaces the right-hand side of the `// @param` line of `name`.
@@ -87,6 +90,17 @@ impl Kernel {
             None => self.name = format!("{}[{name}={short}]", self.name),
         }
         self.params.push((name, value));
+        self
+    }
+
+    /// The same kernel reading every buffer marked `// @texels` as a texture; itself when none is marked.
+    pub(super) fn texels(mut self) -> Kernel {
+        let mut includes = self.source.text.lines().filter_map(|line| line.strip_prefix("//#include "));
+        let marked = |path: &str| INCLUDES.iter().any(|s| s.path == path.trim_matches('"') && s.text.contains(TEXELS));
+        if self.source.text.contains(TEXELS) || includes.any(marked) {
+            self.texels = true;
+            self.name.push_str("[texels]");
+        }
         self
     }
 
@@ -112,7 +126,7 @@ impl Kernel {
         for (name, _) in &self.params {
             assert!(used.contains(name), "{}: no `// @param` line for {name}", self.source.path);
         }
-        out
+        if self.texels { read_texels(&out) } else { out }
     }
 
     fn expand(
@@ -157,6 +171,37 @@ impl Kernel {
             None => line.to_string(),
         }
     }
+}
+
+/// Ends the line that declares a buffer which may be read as a texture.
+const TEXELS: &str = "// @texels";
+
+/// Declares each buffer marked [`TEXELS`] as a texture and turns its reads `x[i]` into `textureLoad(x, texel(i), 0)`.
+fn read_texels(text: &str) -> String {
+    let mut out = text.to_string();
+    let vec4 = |line: &str| line.contains("array<vec4f>") || text.contains("alias T = vec4f");
+    for line in text.lines().filter(|line| line.ends_with(TEXELS) && vec4(line)) {
+        let (binding, name) = line.split_once("var<storage, read> ").unwrap_or_else(|| panic!("not an input: {line}"));
+        let name = name.split(':').next().unwrap_or_default();
+        out = out.replace(line, &format!("{binding}var {name}: texture_2d<f32>;"));
+        let read = format!("{name}[");
+        let mut from = 0;
+        while let Some(at) = out[from..].find(&read).map(|at| from + at) {
+            from = at + read.len();
+            let inside_a_name = out[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.');
+            if !inside_a_name {
+                let mut open = 1;
+                let closes = |c: char| {
+                    open += (c == '[') as i32 - (c == ']') as i32;
+                    open == 0
+                };
+                let end = from + out[from..].find(closes).unwrap_or_else(|| panic!("no ] after {read}"));
+                let load = format!("textureLoad({name}, texel({}), 0)", &out[from..end]);
+                out.replace_range(at..=end, &load);
+            }
+        }
+    }
+    out + &format!("fn texel(i: u32) -> vec2u {{ return vec2u(i % {ROW}u, i / {ROW}u); }}\n")
 }
 
 /// A host value that can stand on the right-hand side of a WGSL `const` or `alias`.
@@ -209,6 +254,17 @@ mod tests {
         assert!(text.contains("const BM: u32 = 8u; // @param") && text.contains("alias T = f16; // @param"), "{text}");
         assert_eq!(text.matches("fn linear_group").count(), 1);
         assert_eq!(Kernel::new(SOURCE).with("BM", 8u32).with("T", "f16").name(), "test[BM=8u,T=f16]");
+    }
+
+    #[test]
+    fn marked_buffers_become_textures_and_their_reads_texel_loads() {
+        const SOURCE: Source = Source {
+            path: "test.wgsl",
+            text: "@binding(1) var<storage, read> x: array<vec4f>; // @texels\nlet v = max[0] + x[k[i] + 1u].x + p.x[j];",
+        };
+        let text = Kernel::new(SOURCE).texels().wgsl();
+        assert!(text.contains("@binding(1) var x: texture_2d<f32>;"), "{text}");
+        assert!(text.contains("let v = max[0] + textureLoad(x, texel(k[i] + 1u), 0).x + p.x[j];"), "{text}");
     }
 
     #[test]

@@ -1,13 +1,24 @@
 //! Arrays as textures: for drivers that read texels much faster than buffers (software Vulkan, where a vec4f of a buffer
-//! costs 20 texels). A kernel asks for it by declaring `texture_2d<f32>` in place of a buffer; the recorder then copies
-//! the array into a scratch texture right before the dispatch.
+//! costs 20 texels). A kernel asks for it by declaring `texture_2d<f32>` in place of a buffer, or by marking the buffer
+//! `// @texels`; the recorder then copies the array into a scratch texture right before the dispatch.
 
 use super::device::Backend;
+use super::{Slice, Work};
 use std::collections::HashMap;
 
 /// Texels of a row, four floats each; element `e` of the array is component `e % 4` of texel `(e / 4 % ROW, e / 4 / ROW)`.
-const ROW: u64 = 4096;
+pub(super) const ROW: u64 = 4096;
 const ROW_BYTES: u64 = ROW * 16;
+
+/// From this many bytes of work on the copies cost less than they save on software Vulkan.
+const FROM_BYTES: u64 = 128 << 10;
+/// Every adapter has textures of 8192 rows.
+const MOST_BYTES: u64 = 8192 * ROW_BYTES;
+
+/// Whether reading texels makes this dispatch faster on a software adapter.
+pub(super) fn pay(work: Work, slices: &[&Slice]) -> bool {
+    work.bytes >= FROM_BYTES && slices.iter().all(|s| s.bytes <= MOST_BYTES)
+}
 
 /// A scratch texture.
 #[derive(Clone)]

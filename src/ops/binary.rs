@@ -283,7 +283,7 @@ pub fn cases() -> Vec<Case> {
     use Kind::*;
     let mut cases = Vec::new();
     for kind in [Add, Sub, Mul, Div, Max, Min, Less, LessEqual, Equal] {
-        for n in [6, 0, 1, 1021, 4097] {
+        for n in [6, 0, 1, 1021, 4097, 20_001] {
             let inputs = match kind {
                 Max | Min | Less | LessEqual => [Input::uniform([n], 0.0, 0.9), Input::uniform([n], 1.0, 2.0)],
                 Equal => [Input::below([n], 3), Input::below([n], 3)],
@@ -294,7 +294,7 @@ pub fn cases() -> Vec<Case> {
             cases.push(Case::new(format!("{kind:?} {n}"), inputs, run).ulps(4.0, 0.0).order(order));
         }
     }
-    let patterns: [(&[usize], &[usize]); 9] = [
+    let patterns: [(&[usize], &[usize]); 10] = [
         (&[3, 4], &[4]),
         (&[3, 4], &[3, 1]),
         (&[4], &[]),
@@ -302,6 +302,7 @@ pub fn cases() -> Vec<Case> {
         (&[5, 8, 4], &[5, 1, 4]),
         (&[64, 33], &[33]),
         (&[65, 128], &[128]),
+        (&[160, 128], &[160, 1]),
         (&[7, 5, 3, 12], &[7, 1, 1, 12]),
         (&[2, 0, 3], &[3]),
     ];
@@ -315,5 +316,7 @@ pub fn cases() -> Vec<Case> {
     }
     let inputs = [Input::below([3, 1], 2), Input::unit([4]), Input::unit([3, 4])];
     cases.push(Case::new("choose", inputs, |x| x[0].choose(&x[1], &x[2])).exact());
+    let inputs = [Input::below([160, 1], 2), Input::unit([128]), Input::unit([160, 128])];
+    cases.push(Case::new("choose 160x128", inputs, |x| x[0].choose(&x[1], &x[2])).exact().order(0));
     cases
 }

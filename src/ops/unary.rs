@@ -331,12 +331,17 @@ pub fn cases() -> Vec<Case> {
             "exp" => Input::unit([n]),
             _ => Input::apart([n], 0.2, 3.0),
         };
-        for n in [5, 0, 1, 1023, 4097] {
+        // The last is read as texels on software adapters, in two rows of them.
+        for n in [5, 0, 1, 1023, 4097, 20_001] {
             let run = move |x: &[Tensor]| x[0].unary(f.name, a, b);
             let case = Case::new(format!("{} {n}", f.name), [input(n)], run).ulps(16.0, 1.0);
             cases.push(case.order(if n == 5 { 2 } else { 0 }));
         }
     }
+    let grad =
+        |x: &[Tensor]| apply(UnaryGrad(Unary { function: function("leaky_relu"), a: 0.2, b: 0.0 }), &[&x[0], &x[1]]);
+    let inputs = [Input::apart([20_001], 0.2, 3.0), Input::unit([20_001])];
+    cases.push(Case::new("leaky_relu's gradient 20001", inputs, grad).ulps(4.0, 0.0).order(0));
     // Saturation: no NaN, no overflow far from zero.
     for name in ["tanh", "sigmoid", "softplus", "silu", "gelu"] {
         let run = move |x: &[Tensor]| x[0].unary(name, 0.0, 0.0);

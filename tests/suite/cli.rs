@@ -37,7 +37,7 @@ fn an_unknown_device_is_named() {
 
 #[test]
 fn an_unknown_kernel_comes_with_the_nearest_name() {
-    assert!(error(&["kernel", "show", "roof/cpoy"]).contains("did you mean roof/copy?"));
+    assert!(error(&["kernel", "show", "elementwise/chose"]).contains("did you mean elementwise/choose?"));
 }
 
 #[test]
