@@ -5,6 +5,7 @@ use super::output::say;
 use super::session::Session;
 use crate::data::{Dataset, Split};
 use crate::error::Result;
+use crate::tensor::Key;
 use crate::train::{SampleRequest, evaluate, plot_points};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -69,7 +70,18 @@ pub fn scores(session: &Session, effort: &Effort) -> Result<Map<String, Value>> 
             let others = session.config.ood.iter().map(load).collect::<Result<Vec<_>>>()?;
             let n = 2000;
             let ood = evaluate::out_of_distribution(&*algorithm.averaged(), &session.device, &data, &others, n)?;
-            Map::from_iter([("ood".to_string(), Value::Object(ood)), ("n".to_string(), json!(n))])
+            let mut scores = Map::from_iter([("ood".to_string(), Value::Object(ood)), ("n".to_string(), json!(n))]);
+            if algorithm.fills_in() {
+                let train = Dataset::load(&session.config.data, Split::Train)?;
+                let (psnr, picture) =
+                    evaluate::inpainting(&**algorithm, &session.device, [&train, &data], 64, &key.named("inpainting"))?;
+                crate::io::atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
+                scores.insert("inpainting".into(), Value::Object(psnr));
+                if algorithm.classes() > 0 {
+                    scores.insert("class_agreement".into(), Value::Object(agreement(session, &train, &data, &key)?));
+                }
+            }
+            scores
         }
     };
     scores.insert("reference".into(), json!(session.config.data));
@@ -78,6 +90,25 @@ pub fn scores(session: &Session, effort: &Effort) -> Result<Map<String, Value>> 
     scores.insert("step".into(), json!(session.done));
     let text = serde_json::to_string_pretty(&scores).unwrap_or_default();
     crate::io::atomic::write_bytes(session.run.root().join("scores.json"), text.as_bytes())?;
+    Ok(scores)
+}
+
+/// How often samples have the class that was asked for, by guidance weight; `test` is the same measure of real images.
+fn agreement(session: &Session, train: &Dataset, test: &Dataset, key: &Key) -> Result<Map<String, Value>> {
+    let (n, classes) = (100, session.algorithm.classes() as u32);
+    let references = train.select(&(0..train.len().min(10_000)).collect::<Vec<_>>());
+    let asked: Vec<u32> = (0..n as u32).map(|i| i % classes).collect();
+    let mut scores = Map::new();
+    for guidance in [0.0, 0.5, 1.0, 2.0] {
+        let request = SampleRequest { concepts: vec![asked.clone()], guidance, ..SampleRequest::new(n) };
+        let x = session.algorithm.sample(&request, &key.named("classes"))?.x;
+        let file = session.run.plot(&format!("guidance-{guidance}.png"));
+        super::sample::write(&file, &x, classes as usize, "")?;
+        scores.insert(format!("w_{guidance}"), json!(evaluate::class_agreement(&x.to_vec()?, &asked, &references)));
+    }
+    let some: Vec<usize> = (0..test.len().min(500)).collect();
+    let labels: Vec<u32> = some.iter().filter_map(|&i| Some(test.labels.as_ref()?[i])).collect();
+    scores.insert("test".into(), json!(evaluate::class_agreement(&test.rows(&some), &labels, &references)));
     Ok(scores)
 }
 
@@ -112,9 +143,13 @@ pub fn lines(scores: &Map<String, Value>) -> Vec<(String, String, String)> {
             .and_then(|c| Some(format!("({} {})", c.2, number(scores.get(c.1).filter(|v| !v.is_null())?))));
         match value {
             Value::Object(map) => {
-                lines.extend(
-                    map.iter().map(|(k, v)| (format!("{name} {k}"), number(v), "(AUROC of -E, 0.5 is chance)".into())),
-                );
+                let note = match name.as_str() {
+                    "ood" => "(AUROC of -E, 0.5 is chance)",
+                    "inpainting" => "(right half from the left; PSNR in dB)",
+                    "class_agreement" => "(by the nearest of 10 000 training images)",
+                    _ => "",
+                };
+                lines.extend(map.iter().map(|(k, v)| (format!("{name} {k}"), number(v), note.into())));
             }
             _ => lines.push((name.clone(), number(value), note.unwrap_or_default())),
         }

@@ -7,12 +7,14 @@ mod choose_device;
 pub mod config;
 mod device;
 mod eval;
+mod inpaint;
 mod kernel;
 mod output;
 mod presets;
 mod report;
 mod sample;
 mod session;
+mod study;
 mod train;
 
 use crate::error::{Error, Result};
@@ -38,8 +40,13 @@ enum Command {
     Resume(train::ResumeArgs),
     /// Draw samples of a trained energy as a picture or an array.
     Sample(sample::SampleArgs),
+    /// Fill the masked part of an image.
+    Inpaint(inpaint::InpaintArgs),
     /// Score a trained energy.
     Eval(eval::EvalArgs),
+    /// Compare the parts of an algorithm.
+    #[command(subcommand)]
+    Study(study::Args),
     /// List what can be trained by name.
     Presets,
     /// List the adapters and what the chosen one offers.
@@ -77,7 +84,9 @@ fn run(command: &Command) -> Result<()> {
         Command::Train(args) => train::train(args),
         Command::Resume(args) => train::resume(args),
         Command::Sample(args) => sample::run(args),
+        Command::Inpaint(args) => inpaint::run(args),
         Command::Eval(args) => eval::run(args),
+        Command::Study(args) => study::run(args),
         Command::Presets => presets::run(),
         Command::Device(args) => device::run(args),
         Command::Kernel(args) => kernel::run(args),

@@ -7,8 +7,9 @@ use crate::data::npy;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::plot;
-use crate::train::SampleRequest;
-use std::path::PathBuf;
+use crate::tensor::Tensor;
+use crate::train::{SampleRequest, plot_trajectory};
+use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
 pub struct SampleArgs {
@@ -20,12 +21,59 @@ pub struct SampleArgs {
     /// A .png or .npy file; samples.png in the run's folder by default.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Langevin steps: what kept chains take, or K per noise level; the algorithm's own number by default.
+    #[command(flatten)]
+    how: How,
+    /// Also keep the states between the noise levels: trajectory.npy and, for images, trajectory.png beside the samples.
     #[arg(long)]
-    langevin_steps: Option<usize>,
+    trajectory: bool,
     /// auto, oracle, the number of an adapter, or part of its name.
     #[arg(long)]
     device: Option<String>,
+}
+
+/// How samples are drawn; shared with `ebm inpaint`.
+#[derive(clap::Args)]
+pub struct How {
+    /// Langevin steps: what kept chains take, or K per noise level; the algorithm's own number by default.
+    #[arg(long)]
+    langevin_steps: Option<usize>,
+    /// Langevin noise times m, drift times m^2 (recovery likelihood).
+    #[arg(long, default_value_t = 1.0)]
+    step_scale: f64,
+    /// A class index, or `each` for one class after another; repeated, all concepts hold at once.
+    #[arg(long = "class", value_name = "CLASS")]
+    classes: Vec<String>,
+    /// Weight w of classifier-free guidance towards the classes.
+    #[arg(long, default_value_t = 0.0)]
+    guidance: f64,
+    /// Another seed than the run's.
+    #[arg(long)]
+    seed: Option<u64>,
+}
+
+impl How {
+    /// The request for `n` samples; `count` classes take turns for `each`.
+    pub fn request(&self, n: usize, count: usize) -> Result<SampleRequest> {
+        let concept = |text: &String| match text.as_str() {
+            "each" => Ok((0..n as u32).map(|i| i % count.max(1) as u32).collect()),
+            text => match text.parse() {
+                Ok(class) => Ok(vec![class]),
+                Err(_) => Err(Error::setting(format!("--class {text}: use a class index, or each"))),
+            },
+        };
+        Ok(SampleRequest {
+            steps: self.langevin_steps,
+            step_scale: self.step_scale,
+            concepts: self.classes.iter().map(concept).collect::<Result<_>>()?,
+            guidance: self.guidance,
+            ..SampleRequest::new(n)
+        })
+    }
+
+    /// The seed to use in place of `run`'s.
+    pub fn seed(&self, run: u64) -> u64 {
+        self.seed.unwrap_or(run)
+    }
 }
 
 pub fn run(args: &SampleArgs) -> Result<()> {
@@ -33,29 +81,53 @@ pub fn run(args: &SampleArgs) -> Result<()> {
         return Err(Error::setting("--n 0: ask for at least one sample"));
     }
     let out = args.out.clone().unwrap_or_else(|| args.dir.join("samples.png"));
-    let kind = out.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-    if !["png", "npy"].contains(&kind.as_str()) {
+    if !["png", "npy"].contains(&extension(&out).as_str()) {
         return Err(Error::setting(format!("{}: samples are written as .png or .npy", out.display())));
     }
     let device = choose_device(args.device.as_deref())?;
     let session = Session::open(&args.dir, &device)?;
-    let key = session.key().named("samples");
-    let samples =
-        session.algorithm.sample(&SampleRequest { steps: args.langevin_steps, ..SampleRequest::new(args.n) }, &key)?.x;
-    let (shape, values) = (samples.shape().to_vec(), samples.to_vec()?);
-    match (kind.as_str(), shape.as_slice()) {
-        ("npy", _) => npy::write(&out, &shape, &values)?,
-        (_, &[n, h, w, c]) => {
-            let columns = (n as f64).sqrt().ceil() as usize;
-            atomic::write_bytes(&out, &plot::grid(&values, [n, h, w, c], columns).png())?;
+    let key = crate::tensor::Key::new(args.how.seed(session.config.seed)).named("samples");
+    let classes = session.algorithm.classes();
+    let request = SampleRequest { trajectory: args.trajectory, ..args.how.request(args.n, classes)? };
+    let samples = session.algorithm.sample(&request, &key)?;
+    let columns = if args.how.classes.iter().any(|c| c == "each") { classes } else { square(args.n) };
+    write(&out, &samples.x, columns, &session.config.preset)?;
+    say!("{} samples (EMA weights) -> {}", args.n, out.display())?;
+    if args.trajectory {
+        let states: Vec<&Tensor> = samples.trajectory.iter().collect();
+        let path = out.with_file_name("trajectory.npy");
+        let shape: Vec<usize> = [states.len()].into_iter().chain(samples.x.shape().iter().copied()).collect();
+        npy::write(&path, &shape, &Tensor::concat(&states, 0).to_vec()?)?;
+        say!("states at levels T to 0 -> {}", path.display())?;
+        if samples.x.shape().rank() == 4 {
+            let path = out.with_file_name("trajectory.png");
+            atomic::write_bytes(&path, &plot_trajectory(&samples.trajectory, 10)?.png())?;
+            say!("ten of them as strips -> {}", path.display())?;
         }
+    }
+    Ok(())
+}
+
+/// Columns of a square grid of `n`.
+pub fn square(n: usize) -> usize {
+    (n as f64).sqrt().ceil() as usize
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase()
+}
+
+/// Writes samples `[n, item...]` as an array, a grid of images, or a scatter plot.
+pub fn write(out: &Path, samples: &Tensor, columns: usize, title: &str) -> Result<()> {
+    let (shape, values) = (samples.shape().to_vec(), samples.to_vec()?);
+    match (extension(out).as_str(), shape.as_slice()) {
+        ("npy", _) => npy::write(out, &shape, &values),
+        (_, &[n, h, w, c]) => atomic::write_bytes(out, &plot::grid(&values, [n, h, w, c], columns).png()),
         _ => {
             let points: Vec<[f32; 2]> = values.chunks_exact(2).map(|p| [p[0], p[1]]).collect();
             let half = values.iter().fold(1.0f32, |m, v| m.max(v.abs()));
-            let panel = plot::Panel::scatter(&session.config.preset, plot::Bounds::square(half), &points);
-            atomic::write_bytes(&out, &plot::panels(&[panel]).png())?;
+            let panel = plot::Panel::scatter(title, plot::Bounds::square(half), &points);
+            atomic::write_bytes(out, &plot::panels(&[panel]).png())
         }
     }
-    say!("{} samples (EMA weights) -> {}", args.n, out.display())?;
-    Ok(())
 }

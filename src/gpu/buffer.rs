@@ -188,7 +188,8 @@ impl Gpu {
         });
         let block = Block { memory, capture, owner: Rc::downgrade(&self.0) };
         let slice = Slice { buffer: Buffer(Rc::new(block)), offset: 0, bytes };
-        if self.0.options.poison {
+        // Uploads are written by the host; inside a capture, a fill of theirs would be replayed.
+        if self.0.options.poison && capture == self.capture_id() {
             self.fill(&slice, f32::NAN.to_bits());
         }
         slice

@@ -185,6 +185,10 @@ impl Algorithm for ContrastiveDivergence {
         self.config.langevin.temperature
     }
 
+    fn item(&self) -> Vec<usize> {
+        self.data().item.clone()
+    }
+
     /// Chains of the memory, moved on for more Langevin steps.
     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
         if !request.concepts.is_empty() || request.known.is_some() || request.trajectory || request.step_scale != 1.0 {

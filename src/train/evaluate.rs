@@ -1,10 +1,14 @@
-//! The scores of an energy: for points all measures of the 2-D protocol, for images out-of-distribution detection.
+//! The scores of a model: for points all measures of the 2-D protocol, for images out-of-distribution detection,
+//! inpainting, and whether samples have the class that was asked for.
 
+use super::request::{Known, SampleRequest};
+use super::trainer::Algorithm;
 use crate::data::Dataset;
 use crate::data::toy::Toy;
 use crate::energy::Energy;
 use crate::error::Result;
 use crate::metrics::{Grid, auc, floor, mode_score, sliced_wasserstein, support_score};
+use crate::plot::{self, Picture};
 use crate::tensor::{Device, Key, Tensor, no_grad};
 use serde_json::{Map, Value, json};
 
@@ -91,6 +95,76 @@ pub fn points(
     }
     put("n", json!(n));
     Ok(scores)
+}
+
+/// PSNR in dB of the right half of `data`'s first `n` images filled in from the left: of one sample, of the mean of
+/// `MEAN_OF` samples (an estimate of the posterior mean), and of the mean image of `train` as the baseline. Also a picture:
+/// original, known half, one sample, mean, baseline, a row each.
+///
+/// One sample cannot win against the mean: its squared error is the posterior variance counted twice.
+pub fn inpainting(
+    algorithm: &dyn Algorithm,
+    device: &Device,
+    [train, data]: [&Dataset; 2],
+    n: usize,
+    key: &Key,
+) -> Result<(Map<String, Value>, Picture)> {
+    const MEAN_OF: usize = 8;
+    let &[h, w, c] = data.item.as_slice() else { panic!("inpainting wants images") };
+    let (size, n) = (h * w * c, n.min(data.len()));
+    let hidden = |i: usize| i / c % w >= w / 2;
+    let truth = data.rows(&(0..n).collect::<Vec<_>>());
+    let mask: Vec<f32> = (0..n * size).map(|i| if hidden(i % size) { 0.0 } else { 1.0 }).collect();
+    let known =
+        Known { values: Tensor::new(device, [n, h, w, c], &truth), mask: Tensor::new(device, [n, h, w, c], &mask) };
+    let request = SampleRequest { known: Some(known), ..SampleRequest::new(n) };
+    let draws: Vec<Vec<f32>> =
+        (0..MEAN_OF as u64).map(|i| algorithm.sample(&request, &key.index(i))?.x.to_vec()).collect::<Result<_>>()?;
+    let mean = |i: usize| draws.iter().map(|d| d[i]).sum::<f32>() / MEAN_OF as f32;
+    let mean: Vec<f32> = (0..n * size).map(mean).collect();
+
+    let shown = train.rows(&(0..train.len().min(10_000)).collect::<Vec<_>>());
+    let mut average = vec![0.0f64; size];
+    shown.chunks_exact(size).for_each(|x| average.iter_mut().zip(x).for_each(|(a, &v)| *a += f64::from(v)));
+    let images = (shown.len() / size) as f64;
+    let filled = |i: usize| if hidden(i % size) { (average[i % size] / images) as f32 } else { truth[i] };
+    let baseline: Vec<f32> = (0..n * size).map(filled).collect();
+
+    let psnr = |x: &[f32]| {
+        let errors = (0..n * size).filter(|&i| hidden(i % size)).map(|i| f64::from(x[i] - truth[i]).powi(2));
+        let (count, sum) = errors.fold((0, 0.0), |(k, s), e| (k + 1, s + e));
+        json!(-10.0 * (sum / f64::from(count)).log10())
+    };
+    let scores = [
+        ("one_sample_psnr", psnr(&draws[0])),
+        ("mean_of_8_psnr", psnr(&mean)),
+        ("mean_fill_psnr", psnr(&baseline)),
+        ("n", json!(n)),
+    ];
+    let halves: Vec<f32> = truth.iter().zip(&mask).map(|(v, m)| if *m == 1.0 { *v } else { 0.5 }).collect();
+    let columns = n.min(16);
+    let rows: Vec<f32> = [&truth, &halves, &draws[0], &mean, &baseline]
+        .into_iter()
+        .flat_map(|images| images[..columns * size].iter().copied())
+        .collect();
+    let picture = plot::grid(&rows, [5 * columns, h, w, c], columns);
+    Ok((scores.into_iter().map(|(k, v)| (k.to_string(), v)).collect(), picture))
+}
+
+/// The fraction of images `[n, item...]` whose nearest neighbour among `references` (Euclidean, pixels) has the class
+/// they were asked for.
+pub fn class_agreement(images: &[f32], asked: &[u32], references: &Dataset) -> f64 {
+    let size = references.item_len();
+    let labels = references.labels.as_deref().unwrap_or_default();
+    let rows = references.rows(&(0..references.len()).collect::<Vec<_>>());
+    let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f32>();
+    let nearest = |x: &[f32]| {
+        let all = rows.chunks_exact(size).map(|row| distance(x, row));
+        let best = all.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
+        best.map(|(i, _)| labels[i])
+    };
+    let right = images.chunks_exact(size).zip(asked).filter(|(x, class)| nearest(x) == Some(**class)).count();
+    right as f64 / asked.len() as f64
 }
 
 /// AUROC of -E telling images of `data` from those of each other set: 1 when every outlier has the higher energy.

@@ -43,7 +43,7 @@ pub fn plot_points(
 /// samples, one class after another where there are classes, and strips that show a few of them from noise to the end.
 pub(super) fn level_pictures(of: &RecoveryLikelihood) -> Result<Vec<(String, Vec<u8>)>> {
     let key = Key::new(0).named("pictures");
-    match of.item() {
+    match of.data().item.as_slice() {
         [2] => {
             let samples = of.sample(&SampleRequest { trajectory: true, ..SampleRequest::new(5000) }, &key)?;
             Ok(vec![("levels".to_string(), plot_levels(of, &samples.trajectory)?.png())])

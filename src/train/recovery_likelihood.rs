@@ -236,19 +236,19 @@ impl RecoveryLikelihood {
         self.batches.data()
     }
 
-    /// The shape of one item.
-    pub(super) fn item(&self) -> &[usize] {
-        &self.data().item
+    /// Whether samples are images rather than points.
+    pub(super) fn images(&self) -> bool {
+        self.data().item.len() == 3
     }
 
     /// From the units of the data set to those of the nets: images from [0, 1] to [-1, 1], points as they are.
     pub(super) fn scaled(&self, x: &Tensor) -> Tensor {
-        if self.item().len() == 3 { x.affine(2.0, -1.0) } else { x.clone() }
+        if self.images() { x.affine(2.0, -1.0) } else { x.clone() }
     }
 
     /// The way back.
     pub(super) fn unscaled(&self, x: &Tensor) -> Tensor {
-        if self.item().len() == 3 { x.affine(0.5, 0.5) } else { x.clone() }
+        if self.images() { x.affine(0.5, 0.5) } else { x.clone() }
     }
 
     /// Chooses level and class of each sample of iteration `step`.
@@ -271,7 +271,7 @@ impl RecoveryLikelihood {
     /// The clean batch in the nets' units.
     fn clean(&self, key: &Key) -> Tensor {
         let x = self.scaled(&self.batches.rows());
-        if !self.config.flip || x.shape().rank() != 4 {
+        if !self.config.flip || !self.images() {
             return x;
         }
         let coin = Tensor::uniform(&self.device, [x.dim(0)], key).less(&Tensor::scalar(&self.device, 0.5));
@@ -395,6 +395,18 @@ impl Algorithm for RecoveryLikelihood {
     /// s_1^2: the energies are in units of the squared Langevin step.
     fn temperature(&self) -> f64 {
         self.table.step(1).s.powi(2)
+    }
+
+    fn item(&self) -> Vec<usize> {
+        self.data().item.clone()
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn fills_in(&self) -> bool {
+        true
     }
 
     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {

@@ -68,11 +68,11 @@ impl<'a> Sampler<'a> {
 
     /// `request.n` samples, in parts that fit the device.
     pub fn run(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
-        let at_once = if self.of.item().len() == 3 { IMAGES_AT_ONCE } else { POINTS_AT_ONCE };
+        let at_once = if self.of.images() { IMAGES_AT_ONCE } else { POINTS_AT_ONCE };
         let mut parts: Vec<Vec<Tensor>> = Vec::new();
         for start in (0..request.n).step_by(at_once) {
             let range = [start, at_once.min(request.n - start)];
-            parts.push(no_grad(|| self.part(range, request, &key.index(start as u64))));
+            parts.push(self.part(range, request, &key.index(start as u64)));
             self.of.device.wait()?;
         }
         // Transposed: one tensor for each level, of all parts.
@@ -86,7 +86,7 @@ impl<'a> Sampler<'a> {
     /// Samples `start..start + n`: the states at levels T..0 if wanted, then the result, all in the data's units.
     fn part(&self, [start, n]: [usize; 2], request: &SampleRequest, key: &Key) -> Vec<Tensor> {
         let of = self.of;
-        let shape: Vec<usize> = [n].into_iter().chain(of.item().iter().copied()).collect();
+        let shape: Vec<usize> = [n].into_iter().chain(of.data().item.iter().copied()).collect();
         let known = request.known.as_ref().map(|k| Known {
             values: of.scaled(&k.values.slice_axis(0, start, n)),
             mask: k.mask.slice_axis(0, start, n),
@@ -123,7 +123,7 @@ impl<'a> Sampler<'a> {
         let end = if of.config.denoise { self.denoise(&x, &terms) } else { x };
         let clean = known.as_ref().map(|k| k.values.clone());
         let end = of.unscaled(&keep(end, 1.0, &clean));
-        let end = if of.item().len() == 3 { end.clamp(0.0, 1.0) } else { end };
+        let end = if of.images() { end.clamp(0.0, 1.0) } else { end };
         let mut out: Vec<Tensor> = if request.trajectory { states } else { Vec::new() };
         out = out.iter().map(|x| of.unscaled(x)).collect();
         out.push(end);
@@ -133,15 +133,14 @@ impl<'a> Sampler<'a> {
     /// y_0 = g(x_t, lambda_t) + sqrt(v_t) n, or x_t where there is no initializer.
     fn propose(&self, x: &Tensor, t: usize, terms: &[(f64, Vec<u32>)], key: &Key) -> Tensor {
         let Some((net, training)) = &self.of.initializer else { return x.clone() };
-        let mean = training.with_average(|| {
-            sum(terms.iter().map(|(weight, classes)| (*weight, net.mean(x, &self.rows(t, classes), None))))
-        });
+        let means = || sum(terms.iter().map(|(weight, classes)| (*weight, net.mean(x, &self.rows(t, classes), None))));
+        let mean = no_grad(|| training.with_average(means));
         mean + Tensor::normal(&self.of.device, x.shape(), key).mul_scalar(self.of.table.step(t).proposal)
     }
 
     fn energy(&self, t: usize, terms: &[(f64, Vec<u32>)]) -> Mixture {
         let at = |(weight, classes): &(f64, Vec<u32>)| (*weight, self.of.energy.at(&self.rows(t, classes)));
-        self.of.energy_training.with_average(|| Mixture(terms.iter().map(at).collect()))
+        no_grad(|| self.of.energy_training.with_average(|| Mixture(terms.iter().map(at).collect())))
     }
 
     /// The condition rows of transition t.

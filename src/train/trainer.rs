@@ -48,6 +48,19 @@ pub trait Algorithm {
     /// The temperature at which exp(-E / T) is the density.
     fn temperature(&self) -> f64;
 
+    /// The shape of one sample.
+    fn item(&self) -> Vec<usize>;
+
+    /// How many classes it can be asked for; 0 where it is not told classes.
+    fn classes(&self) -> usize {
+        0
+    }
+
+    /// Whether it can fill in samples of which parts are known.
+    fn fills_in(&self) -> bool {
+        false
+    }
+
     /// Samples as wished, or why it cannot give such.
     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples>;
 

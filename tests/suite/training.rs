@@ -2,14 +2,19 @@
 //! derivatives of whole energies on the GPU.
 
 use crate::support;
-use ebm::data::{Dataset, Split};
-use ebm::energy::{ConvConfig, ConvEnergy, Energy, EnergyConfig, MlpConfig, MlpEnergy};
+use ebm::cli::config::{AlgorithmConfig, RunConfig};
+use ebm::data::{Dataset, Split, Values};
+use ebm::diffusion::{InitializerConfig, MlpInitializerConfig, StepRule};
+use ebm::energy::{ConvConfig, ConvEnergy, Energy, EnergyConfig, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy};
 use ebm::io::{Checkpoint, RunDir};
-use ebm::nn::Params;
+use ebm::nn::{Params, UNetConfig};
 use ebm::prelude::*;
 use ebm::sample::{Langevin, ReplayConfig};
 use ebm::train::contrastive_divergence::Config;
-use ebm::train::{Algorithm, ContrastiveDivergence, Trainer, TrainerConfig, restore};
+use ebm::train::{
+    Algorithm, ContrastiveDivergence, Known, RecoveryLikelihood, SampleRequest, Trainer, TrainerConfig,
+    recovery_likelihood, restore,
+};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -37,34 +42,36 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// Trains to iteration 20, raising the stop flag after `interrupt` iterations.
-fn train(cd: &mut ContrastiveDivergence, run: &RunDir, from: u64, interrupt: Option<u64>) -> Result<()> {
+fn train(algorithm: &mut dyn Algorithm, run: &RunDir, from: u64, interrupt: Option<u64>) -> Result<()> {
     let stop = AtomicBool::new(false);
     let mut progress =
         |p: &ebm::train::Progress| stop.store(interrupt.is_some_and(|at| p.done + 1 >= at), Ordering::Relaxed);
     let config = TrainerConfig { steps: 20, log_every: 3, checkpoint_every: 7, sample_every: 20 };
-    Trainer { config, run, seed: 1, stop: &stop, progress: &mut progress }.train(cd, from)
+    Trainer { config, run, seed: 1, stop: &stop, progress: &mut progress }.train(algorithm, from)
 }
 
-#[test]
-fn an_interrupted_and_resumed_run_leaves_the_bytes_of_an_uninterrupted_one() {
-    let mut devices = vec![Device::oracle()];
-    devices.extend(support::gpu("an_interrupted_and_resumed_run_leaves_the_bytes_of_an_uninterrupted_one", false));
-    for device in devices {
-        let whole = RunDir::create(folder("whole"), "").unwrap();
-        train(&mut build(&config(), &device), &whole, 0, None).unwrap();
+/// Builds an algorithm whose steps are replayed or eager.
+type BuildAlgorithm<'a> = &'a dyn Fn(bool, &Device) -> Box<dyn Algorithm>;
 
-        let parts = RunDir::create(folder("parts"), "").unwrap();
-        let stopped = train(&mut build(&config(), &device), &parts, 0, Some(10));
+/// 20 iterations leave the bytes of 10 + 10, replayed or eager, on every device.
+fn resumes_exactly(name: &str, build: BuildAlgorithm) {
+    let mut devices = vec![Device::oracle()];
+    devices.extend(support::gpu(name, false));
+    for device in devices {
+        let fresh = |part: &str| RunDir::create(folder(&format!("{name}-{part}")), "").unwrap();
+        let (whole, parts, eager) = (fresh("whole"), fresh("parts"), fresh("eager"));
+        train(&mut *build(true, &device), &whole, 0, None).unwrap();
+
+        let stopped = train(&mut *build(true, &device), &parts, 0, Some(10));
         assert!(matches!(stopped, Err(Error::Interrupted(10))), "{stopped:?}");
-        let mut resumed = build(&config(), &device);
-        let done = restore(&mut parts.load().unwrap(), &resumed).unwrap();
+        let mut resumed = build(true, &device);
+        let done = restore(&mut parts.load().unwrap(), &*resumed).unwrap();
         assert_eq!(done, 10);
-        train(&mut resumed, &parts, done, None).unwrap();
+        train(&mut *resumed, &parts, done, None).unwrap();
 
         let read = |run: &RunDir| std::fs::read(run.checkpoint_last()).unwrap();
         assert!(read(&whole) == read(&parts), "{device}: checkpoints differ");
-        let eager = RunDir::create(folder("eager"), "").unwrap();
-        train(&mut build(&Config { replay_steps: false, ..config() }, &device), &eager, 0, None).unwrap();
+        train(&mut *build(false, &device), &eager, 0, None).unwrap();
         assert!(read(&whole) == read(&eager), "{device}: eager and replayed checkpoints differ");
 
         let rows = std::fs::read_to_string(parts.metrics()).unwrap();
@@ -73,6 +80,111 @@ fn an_interrupted_and_resumed_run_leaves_the_bytes_of_an_uninterrupted_one() {
         for run in [whole, parts, eager] {
             std::fs::remove_dir_all(run.root()).unwrap();
         }
+    }
+}
+
+#[test]
+fn an_interrupted_and_resumed_run_leaves_the_bytes_of_an_uninterrupted_one() {
+    resumes_exactly("contrastive", &|replay_steps, device| {
+        Box::new(build(&Config { replay_steps, ..config() }, device))
+    });
+}
+
+fn recovery_config() -> recovery_likelihood::Config {
+    let mlp = MlpInitializerConfig { width: 16 };
+    recovery_likelihood::Config {
+        batch: 16,
+        levels: 3,
+        langevin_steps: 2,
+        step_rule: StepRule::Level { b2: 2e-3 },
+        energy: LevelEnergyConfig::Mlp { widths: vec![8, 12], embedding: 16 },
+        initializer: Some(InitializerConfig::Mlp(mlp)),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn recovery_likelihood_resumes_exactly() {
+    resumes_exactly("recovery", &|replay_steps, device| {
+        let data = Dataset::load("toy:checkerboard-b:500", Split::Train).unwrap();
+        let config = recovery_likelihood::Config { replay_steps, ..recovery_config() };
+        Box::new(RecoveryLikelihood::new(&config, data, device, &Key::new(1)).unwrap())
+    });
+}
+
+/// Two classes of tiny images.
+fn labelled_images() -> Dataset {
+    let pixels = (0..32 * 16).map(|i| if i % 7 < 3 { 255 } else { (i * 13 % 256) as u8 }).collect();
+    Dataset::new("tiny", vec![4, 4, 1], Values::U8(pixels)).with_labels((0..32).map(|i| i % 2).collect(), Vec::new())
+}
+
+#[test]
+fn samples_keep_what_is_known_and_refuse_what_the_model_cannot_do() {
+    let config = recovery_likelihood::Config {
+        conditional: true,
+        energy: LevelEnergyConfig::Conv { widths: vec![4, 6], blocks: 1, embedding: 16 },
+        initializer: Some(InitializerConfig::Unet(UNetConfig {
+            width: 4,
+            multipliers: vec![1, 2],
+            blocks: 1,
+            attention: vec![2],
+            dropout: 0.1,
+        })),
+        flip: true,
+        ..recovery_config()
+    };
+    let device = Device::open().unwrap_or(Device::Oracle);
+    let new = |config: &recovery_likelihood::Config, data| RecoveryLikelihood::new(config, data, &device, &Key::new(1));
+    let mut model = new(&config, labelled_images()).unwrap();
+    (0..3).for_each(|step| drop(model.step(step)));
+
+    let values = Tensor::uniform(&device, [5, 4, 4, 1], &Key::new(2));
+    let mask = Tensor::new(&device, [5, 4, 4, 1], &(0..80).map(|i| (i % 4 / 2) as f32).collect::<Vec<_>>());
+    let known = Some(Known { values: values.clone(), mask: mask.clone() });
+    let request = SampleRequest {
+        known,
+        concepts: vec![vec![0], vec![1, 0, 1, 0, 1]],
+        guidance: 0.5,
+        trajectory: true,
+        ..SampleRequest::new(5)
+    };
+    let samples = model.sample(&request, &Key::new(3)).unwrap();
+    assert_eq!(samples.trajectory.len(), 4, "one state for each of the levels 3 to 0");
+    let (x, want, mask) = (samples.x.to_vec().unwrap(), values.to_vec().unwrap(), mask.to_vec().unwrap());
+    for (i, v) in x.iter().enumerate() {
+        let kept = (v - want[i]).abs() < 1e-6;
+        assert!((0.0..=1.0).contains(v) && (mask[i] == 0.0 || kept), "element {i}: {v}, known {}", want[i]);
+    }
+    let same = model.sample(&request, &Key::new(3)).unwrap().x.to_vec().unwrap();
+    assert!(x == same, "the same key gives other samples");
+
+    let error = |request: SampleRequest, model: &RecoveryLikelihood| {
+        model.sample(&request, &Key::new(3)).err().unwrap().to_string()
+    };
+    let class = |c| SampleRequest { concepts: vec![vec![c]], ..SampleRequest::new(1) };
+    assert!(error(class(2), &model).contains("classes 0 to 1"));
+    assert!(error(SampleRequest { step_scale: 0.0, ..SampleRequest::new(1) }, &model).contains("step scale"));
+    let plain = new(&recovery_likelihood::Config { conditional: false, ..config.clone() }, labelled_images()).unwrap();
+    assert!(error(class(0), &plain).contains("conditional"));
+    let unlabelled = Dataset::new("tiny", vec![4, 4, 1], Values::U8(vec![0; 32 * 16]));
+    assert!(new(&config, unlabelled).err().unwrap().to_string().contains("no labels"));
+}
+
+/// Section 5 of the specification; parameters are laid out at first use, so nothing large is allocated here.
+#[test]
+fn the_published_presets_have_the_published_sizes() {
+    for (preset, item, energy, initializer) in
+        [("cdrl/cifar10", &[32, 32, 3][..], 34_833_152, 3_769_795), ("cdrl/checkerboard", &[2], 1_217_920, 58_432)]
+    {
+        let AlgorithmConfig::RecoveryLikelihood(config) = RunConfig::load(preset, &[]).unwrap().algorithm else {
+            panic!("{preset} is not of recovery likelihood")
+        };
+        let log_snr = vec![0.0; config.levels];
+        let params = || Params::new(&Device::oracle(), Key::new(0));
+        let (e, g) = (params(), params());
+        LevelEnergy::new(&e.root(), item, &config.energy, &log_snr, 0).unwrap();
+        config.initializer.unwrap().build(&g.root(), item, &log_snr, 0).unwrap();
+        assert_eq!((e.count(), g.count()), (energy, initializer), "{preset}");
     }
 }
 
