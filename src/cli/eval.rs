@@ -48,7 +48,7 @@ pub fn run(args: &EvalArgs) -> Result<()> {
     } else {
         print(&scores)?;
     }
-    Ok(())
+    super::report::write(&session)
 }
 
 /// All scores of a run, also kept in its folder as `scores.json` with a picture for 2-D energies.
@@ -71,14 +71,23 @@ pub fn scores(session: &Session, effort: &Effort) -> Result<Map<String, Value>> 
             let n = 2000;
             let ood = evaluate::out_of_distribution(&*algorithm.averaged(), &session.device, &data, &others, n)?;
             let mut scores = Map::from_iter([("ood".to_string(), Value::Object(ood)), ("n".to_string(), json!(n))]);
-            if algorithm.fills_in() {
+            if algorithm.fills_in() && data.item.len() == 3 {
                 let train = Dataset::load(&session.config.data, Split::Train)?;
-                let (psnr, picture) =
-                    evaluate::inpainting(&**algorithm, &session.device, [&train, &data], 64, &key.named("inpainting"))?;
+                let (psnr, picture) = evaluate::inpainting(
+                    &**algorithm,
+                    &session.device,
+                    [&train, &data],
+                    64,
+                    effort.steps,
+                    &key.named("inpainting"),
+                )?;
                 crate::io::atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
                 scores.insert("inpainting".into(), Value::Object(psnr));
                 if algorithm.classes() > 0 {
-                    scores.insert("class_agreement".into(), Value::Object(agreement(session, &train, &data, &key)?));
+                    scores.insert(
+                        "class_agreement".into(),
+                        Value::Object(agreement(session, &train, &data, effort.steps, &key)?),
+                    );
                 }
             }
             scores
@@ -94,13 +103,19 @@ pub fn scores(session: &Session, effort: &Effort) -> Result<Map<String, Value>> 
 }
 
 /// How often samples have the class that was asked for, by guidance weight; `test` is the same measure of real images.
-fn agreement(session: &Session, train: &Dataset, test: &Dataset, key: &Key) -> Result<Map<String, Value>> {
+fn agreement(
+    session: &Session,
+    train: &Dataset,
+    test: &Dataset,
+    steps: Option<usize>,
+    key: &Key,
+) -> Result<Map<String, Value>> {
     let (n, classes) = (100, session.algorithm.classes() as u32);
     let references = train.select(&(0..train.len().min(10_000)).collect::<Vec<_>>());
     let asked: Vec<u32> = (0..n as u32).map(|i| i % classes).collect();
     let mut scores = Map::new();
     for guidance in [0.0, 0.5, 1.0, 2.0] {
-        let request = SampleRequest { concepts: vec![asked.clone()], guidance, ..SampleRequest::new(n) };
+        let request = SampleRequest { concepts: vec![asked.clone()], guidance, steps, ..SampleRequest::new(n) };
         let x = session.algorithm.sample(&request, &key.named("classes"))?.x;
         let file = session.run.plot(&format!("guidance-{guidance}.png"));
         super::sample::write(&file, &x, classes as usize, "")?;

@@ -2,7 +2,7 @@
 
 use super::choose_device::choose_device;
 use super::output::say;
-use super::sample::{How, square, write};
+use super::sample::{How, check_kind, square, write};
 use super::session::Session;
 use crate::data::png;
 use crate::error::{Error, Result};
@@ -37,6 +37,8 @@ pub fn run(args: &InpaintArgs) -> Result<()> {
     if args.n == 0 {
         return Err(Error::setting("--n 0: ask for at least one image"));
     }
+    let out = args.out.clone().unwrap_or_else(|| args.dir.join("inpainted.png"));
+    check_kind(&out)?;
     let device = choose_device(args.device.as_deref())?;
     let session = Session::open(&args.dir, &device)?;
     let item = session.algorithm.item();
@@ -44,14 +46,13 @@ pub fn run(args: &InpaintArgs) -> Result<()> {
         return Err(Error::setting(format!("{} was not trained on images", args.dir.display())));
     };
     let image = read(&args.image, [h, w, c])?;
-    // Any channel counts; black is kept.
-    let mask: Vec<f32> = read(&args.mask, [h, w, c])?.iter().map(|&v| if v < 0.5 { 1.0 } else { 0.0 }).collect();
+    let mask = read(&args.mask, [h, w, 1])?.into_iter().map(|v| if v < 0.5 { 1.0 } else { 0.0 });
+    let mask: Vec<f32> = mask.flat_map(|kept| std::iter::repeat_n(kept, c)).collect();
     let copies = |one: &[f32]| Tensor::new(&device, [args.n, h, w, c], &one.repeat(args.n));
     let known = Known { values: copies(&image), mask: copies(&mask) };
     let request = SampleRequest { known: Some(known), ..args.how.request(args.n, session.algorithm.classes())? };
     let key = Key::new(args.how.seed(session.config.seed)).named("inpainting");
     let samples = session.algorithm.sample(&request, &key)?;
-    let out = args.out.clone().unwrap_or_else(|| args.dir.join("inpainted.png"));
     write(&out, &samples.x, square(args.n), &session.config.preset)?;
     say!("{} ways to fill {} -> {}", args.n, args.image.display(), out.display())
 }
@@ -65,7 +66,7 @@ fn read(path: &Path, [h, w, c]: [usize; 3]) -> Result<Vec<f32>> {
     }
     let channels = shape[2];
     let pixel = |p: &[u8]| -> Vec<f32> {
-        let colour: Vec<f32> = p[..channels.min(3)].iter().map(|&b| f32::from(b) / 255.0).collect();
+        let colour: Vec<f32> = p.iter().map(|&b| f32::from(b) / 255.0).collect();
         let grey = colour.iter().sum::<f32>() / colour.len() as f32;
         if c == colour.len() { colour } else { vec![grey; c] }
     };

@@ -35,12 +35,24 @@ pub fn write(session: &Session) -> Result<()> {
     report.write(run.report())
 }
 
-/// The density map, then the newest sample pictures, with captions.
+/// What `ebm eval` draws, with captions.
+const PLOTS: [(&str, &str); 6] = [
+    ("density.png", "Energy, normalised density and samples after training"),
+    ("inpainting.png", "Originals, their left halves, one sample, the mean of eight, the mean image"),
+    ("guidance-0.png", "Classes without guidance"),
+    ("guidance-0.5.png", "Guidance 0.5"),
+    ("guidance-1.png", "Guidance 1"),
+    ("guidance-2.png", "Guidance 2"),
+];
+
+/// The pictures of the evaluation, then the newest sample pictures, with captions.
 fn pictures(session: &Session) -> Result<Vec<(std::path::PathBuf, String)>> {
     let run = &session.run;
     let mut list = Vec::new();
-    if run.plot("density.png").exists() {
-        list.push((run.plot("density.png"), "Energy, normalised density and samples after training".to_string()));
+    for (file, caption) in PLOTS {
+        if run.plot(file).exists() {
+            list.push((run.plot(file), caption.to_string()));
+        }
     }
     let folder = run.root().join("samples");
     let entries = std::fs::read_dir(&folder).map_err(|e| Error::file(&folder, e))?;

@@ -81,9 +81,7 @@ pub fn run(args: &SampleArgs) -> Result<()> {
         return Err(Error::setting("--n 0: ask for at least one sample"));
     }
     let out = args.out.clone().unwrap_or_else(|| args.dir.join("samples.png"));
-    if !["png", "npy"].contains(&extension(&out).as_str()) {
-        return Err(Error::setting(format!("{}: samples are written as .png or .npy", out.display())));
-    }
+    check_kind(&out)?;
     let device = choose_device(args.device.as_deref())?;
     let session = Session::open(&args.dir, &device)?;
     let key = crate::tensor::Key::new(args.how.seed(session.config.seed)).named("samples");
@@ -108,6 +106,14 @@ pub fn run(args: &SampleArgs) -> Result<()> {
     Ok(())
 }
 
+/// Refuses what [`write`] cannot write, before any work is done.
+pub fn check_kind(out: &Path) -> Result<()> {
+    match extension(out).as_str() {
+        "png" | "npy" => Ok(()),
+        _ => Err(Error::setting(format!("{}: samples are written as .png or .npy", out.display()))),
+    }
+}
+
 /// Columns of a square grid of `n`.
 pub fn square(n: usize) -> usize {
     (n as f64).sqrt().ceil() as usize
@@ -123,11 +129,12 @@ pub fn write(out: &Path, samples: &Tensor, columns: usize, title: &str) -> Resul
     match (extension(out).as_str(), shape.as_slice()) {
         ("npy", _) => npy::write(out, &shape, &values),
         (_, &[n, h, w, c]) => atomic::write_bytes(out, &plot::grid(&values, [n, h, w, c], columns).png()),
-        _ => {
+        (_, &[_, 2]) => {
             let points: Vec<[f32; 2]> = values.chunks_exact(2).map(|p| [p[0], p[1]]).collect();
             let half = values.iter().fold(1.0f32, |m, v| m.max(v.abs()));
             let panel = plot::Panel::scatter(title, plot::Bounds::square(half), &points);
             atomic::write_bytes(out, &plot::panels(&[panel]).png())
         }
+        (_, shape) => Err(Error::setting(format!("samples of shape {shape:?} have no picture; write .npy"))),
     }
 }

@@ -77,6 +77,8 @@ impl Variant {
             "algorithm.langevin_steps=15".to_string(),
             "algorithm.step_rule.b2=0.002".to_string(),
             "algorithm.energy_optimizer.clip_norm=1.0".to_string(),
+            "algorithm.energy_optimizer.rate.lr=2e-3".to_string(),
+            "trainer.checkpoint_every=100".to_string(),
             format!("algorithm.shared_noise={}", self.shared),
             format!("algorithm.schedule={}", self.schedule),
         ];
@@ -126,7 +128,7 @@ fn toy() -> Toy {
 fn trained(variant: &Variant, args: &CdrlArgs, device: &Device) -> Result<Session> {
     let folder = args.out.join(variant.name());
     let config = variant.config(args)?;
-    let mut session = if folder.join("checkpoints").join("last.safetensors").exists() {
+    let mut session = if folder.join("checkpoints/last.safetensors").exists() {
         let session = Session::open(&folder, device)?;
         if session.config != config {
             return Err(Error::setting(format!(
@@ -136,6 +138,10 @@ fn trained(variant: &Variant, args: &CdrlArgs, device: &Device) -> Result<Sessio
         }
         session
     } else {
+        // A folder without a checkpoint holds nothing yet.
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).map_err(|e| Error::file(&folder, e))?;
+        }
         Session::create(config, device, Some(&folder))?
     };
     if session.done < args.steps {
@@ -173,14 +179,29 @@ fn write(rows: &[Row], out: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::config::AlgorithmConfig;
+    use crate::diffusion::LevelSchedule;
 
     #[test]
-    fn the_variants_are_eight_different_settings() {
+    fn the_variants_differ_in_what_is_studied_and_in_nothing_else() {
         let args = CdrlArgs { steps: 600, overrides: Vec::new(), out: "x".into(), device: None };
-        let mut all: Vec<(String, String)> =
-            Variant::all().map(|v| (v.name(), v.config(&args).unwrap().to_toml())).collect();
-        all.sort();
-        all.dedup_by(|a, b| a.0 == b.0 || a.1 == b.1);
-        assert_eq!(all.len(), 8);
+        let (mut texts, mut rest) = (Vec::new(), None);
+        for variant in Variant::all() {
+            let mut config = variant.config(&args).unwrap();
+            texts.push(config.to_toml());
+            config.preset.clear();
+            let AlgorithmConfig::RecoveryLikelihood(algorithm) = &mut config.algorithm else {
+                panic!("another algorithm")
+            };
+            let studied = (algorithm.initializer.take().is_some(), algorithm.shared_noise, algorithm.schedule);
+            assert_eq!((studied.0, studied.1), (variant.initializer, variant.shared));
+            assert_eq!(format!("{:?}", studied.2).to_lowercase(), variant.schedule);
+            (algorithm.shared_noise, algorithm.schedule) = (true, LevelSchedule::Cooperative);
+            algorithm.initializer_optimizer = Default::default();
+            assert_eq!(config.to_toml(), *rest.get_or_insert_with(|| config.to_toml()), "{}", variant.name());
+        }
+        texts.sort();
+        texts.dedup();
+        assert_eq!(texts.len(), 8);
     }
 }

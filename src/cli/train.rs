@@ -94,11 +94,20 @@ pub fn demo(args: &DemoArgs) -> Result<()> {
 fn run(mut session: Session) -> Result<()> {
     let folder = session.run.root().display().to_string();
     say!("{} on {} -> {folder}", session.config.preset, session.device)?;
+    let sizes = session.algorithm.sizes().into_iter().map(|(net, count)| format!("{net} of {count} parameters"));
+    say!("{}", sizes.collect::<Vec<_>>().join(", "))?;
+    let (start, from) = (std::time::Instant::now(), session.done);
     let result = session.train();
     if let Err(Error::Interrupted(step)) = result {
         return say!("interrupted after {step} iterations; the state is saved, continue with: ebm resume {folder}");
     }
     result?;
+    let seconds = start.elapsed().as_secs_f64();
+    let memory = match &session.device {
+        Device::Gpu(gpu) => format!(", {} MiB of device buffers", gpu.pool_stats().allocated_bytes >> 20),
+        Device::Oracle => String::new(),
+    };
+    say!("{} iterations in {seconds:.1} s{memory}", session.done - from)?;
     if session.toy().is_some() {
         let scores = eval::scores(&session, &eval::Effort::default())?;
         eval::print(&scores)?;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result, nearest};
 use crate::tensor::Key;
 
 /// Kinds and what follows the colon.
-const KINDS: [(&str, &str); 10] = [
+const KINDS: [(&str, &str); 11] = [
     ("toy", "NAME or NAME:COUNT"),
     ("mnist", "DIR"),
     ("fashion-mnist", "DIR"),
@@ -18,6 +18,7 @@ const KINDS: [(&str, &str); 10] = [
     ("png", "DIR"),
     ("npy", "FILE"),
     ("uniform-noise", "HxWxC or HxWxC:COUNT"),
+    ("half", "the data of images, for example half:mnist:DIR"),
 ];
 /// Items of a generated set when the spec does not say.
 const DEFAULT_COUNT: usize = 10_000;
@@ -46,6 +47,7 @@ impl Dataset {
             "cifar100" => cifar::load(path, split, &cifar::HUNDRED),
             "png" => png::load(path),
             "npy" => npy::load(path),
+            "half" => halved(Dataset::load(place, split)?),
             _ => uniform_noise(place, split),
         }?;
         Ok(Dataset { name: format!("{spec} ({})", split.choose("train", "test")), ..set })
@@ -77,6 +79,24 @@ fn uniform_noise(place: &str, split: Split) -> Result<Dataset> {
     let key = fixed_key(split);
     let bytes = (0..(count * size) as u64).map(|i| (key.bits(i / 4, 0) >> (8 * (i % 4))) as u8).collect();
     Ok(Dataset::new("uniform-noise", item, Values::U8(bytes)))
+}
+
+/// Images at half their height and width: means of 2 x 2 pixels.
+fn halved(set: Dataset) -> Result<Dataset> {
+    let ([h, w, c], Values::U8(bytes)) = (set.item.as_slice(), &set.values) else {
+        return Err(Error::setting(format!("half: {} are not images of bytes", set.name)));
+    };
+    if h % 2 != 0 || w % 2 != 0 {
+        return Err(Error::setting(format!("half: images of {h} x {w} cannot be halved")));
+    }
+    let (rows, columns) = (h / 2, w / 2);
+    let pixel = |i: usize| {
+        let (channel, x, y, n) = (i % c, i / c % columns, i / (c * columns) % rows, i / (c * columns * rows));
+        let at = |dy: usize, dx: usize| u32::from(bytes[((n * h + 2 * y + dy) * w + 2 * x + dx) * c + channel]);
+        ((at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1) + 2) / 4) as u8
+    };
+    let values = Values::U8((0..bytes.len() / 4).map(pixel).collect());
+    Ok(Dataset { item: vec![rows, columns, *c], values, ..set })
 }
 
 /// Splits `WHAT:COUNT`, with the default if there is no count; `size` numbers per item bound the count.
@@ -116,6 +136,17 @@ fn fashion() -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_takes_means_of_four_pixels() {
+        let set = Dataset::new("t", vec![2, 4, 1], Values::U8(vec![0, 4, 10, 10, 4, 8, 10, 13]));
+        let half = halved(set).unwrap();
+        assert_eq!((half.item, half.values), (vec![1, 2, 1], Values::U8(vec![4, 11])));
+        let e = Dataset::load("half:toy:two-moons", Split::Test).unwrap_err().to_string();
+        assert!(e.contains("not images"), "{e}");
+        let noise = Dataset::load("half:uniform-noise:4x6x3:5", Split::Test).unwrap();
+        assert_eq!((noise.item.as_slice(), noise.len()), (&[2, 3, 3][..], 5));
+    }
 
     fn message(spec: &str) -> String {
         let e = Dataset::load(spec, Split::Train).unwrap_err();

@@ -6,7 +6,7 @@
 
 use super::Energy;
 use crate::error::{Error, Result};
-use crate::nn::{Conv2d, Init, Linear, Param, Scope, SpectralNorm, level_features, look_up};
+use crate::nn::{Conv2d, Init, Linear, Param, Scope, SpectralNorm, level_features};
 use crate::ops::conv2d::Conv;
 use crate::tensor::{Tensor, no_grad};
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,6 @@ pub enum LevelEnergyConfig {
 /// E(y; row): an energy told, for every sample, one of `levels (classes + 1)` conditions,
 /// row = level (classes + 1) + class, class 0 meaning none.
 pub struct LevelEnergy {
-    classes: usize,
     features: Tensor,
     embed: [Normed; 2],
     class: Option<Normed>,
@@ -94,6 +93,9 @@ impl LevelEnergy {
             [] => return Err(Error::setting("energy.widths is empty; name at least one width")),
             widths => (&widths[0], &widths[widths.len() - 1]),
         };
+        if blocks == 0 || embedding == 0 || widths.contains(&0) {
+            return Err(Error::setting("energy.widths, energy.blocks and energy.embedding must be at least 1"));
+        }
         let inputs = item[item.len() - 1];
         let mut width = first;
         let mut stages = Vec::new();
@@ -107,7 +109,6 @@ impl LevelEnergy {
         }
         let head = scope.scope("head");
         Ok(LevelEnergy {
-            classes,
             features: level_features(scope.device(), log_snr, FEATURES),
             embed: [
                 Normed::new(&scope.scope("embed0"), FEATURES, embedding, None),
@@ -135,10 +136,11 @@ impl LevelEnergy {
     /// The energy of a batch whose sample n has condition `rows[n]` (`[N]`, or `[1]` for all).
     ///
     /// What does not depend on the samples is computed here, once: normalised weights, and the branch of the level, which
-    /// has one row for each condition instead of one for each sample. Under `no_grad` it is a constant.
+    /// has one row for each condition instead of one for each sample. Samples find their row by a product with a one-hot
+    /// matrix, whose adjoint is a product too.
     pub fn at(&self, rows: &Tensor) -> AtRows {
-        let embedding = self.embedding(); // [R, D]
-        let activated = leaky(&embedding);
+        let activated = leaky(&self.embedding()); // [R, D]
+        let chosen = rows.one_hot(activated.dim(0)); // [N, R]
         let block = |b: &Block| {
             let second = b.second.fix();
             let gain = b.gain.get();
@@ -146,7 +148,7 @@ impl LevelEnergy {
             column[0] = gain.count();
             FixedBlock {
                 first: b.first.fix(),
-                shift: look_up(&leaky(&b.level.fix().apply(&activated)), rows),
+                shift: chosen.matmul(&leaky(&b.level.fix().apply(&activated))),
                 second: Fixed {
                     weight: &second.weight * &gain.reshape(column),
                     bias: &second.bias * &gain,
@@ -160,7 +162,7 @@ impl LevelEnergy {
             stages: self.stages.iter().map(|stage| stage.iter().map(block).collect()).collect(),
             head: match &self.head {
                 Head::Constant(weight) => weight.get(),
-                Head::Embedded(linear) => look_up(&linear.forward(&activated), rows),
+                Head::Embedded(linear) => chosen.matmul(&linear.forward(&activated)),
             },
         }
     }
@@ -169,8 +171,8 @@ impl LevelEnergy {
     fn embedding(&self) -> Tensor {
         let level = self.embed[1].fix().apply(&leaky(&self.embed[0].fix().apply(&self.features))); // [L, D]
         let Some(class) = &self.class else { return level };
-        let each = Tensor::iota(level.device(), self.classes + 1).one_hot(self.classes + 1);
-        let class = class.fix().apply(&each); // [classes + 1, D]
+        let class = class.fix();
+        let class = class.weight.transpose() + &class.bias; // of every one-hot class: [classes + 1, D]
         let (levels, classes, dim) = (level.dim(0), class.dim(0), level.dim(1));
         (level.reshape([levels, 1, dim]) + class.reshape([1, classes, dim])).reshape([levels * classes, dim])
     }

@@ -1,6 +1,6 @@
 //! Shader files: embedding, `#include`, and specialisation.
 //!
-//! A shader is a WGSL file under `shaders/`. Two kinds of comment give it meaning to the host:
+//! A shader is a WGSL file under `shaders/`. Three kinds of comment give it meaning to the host:
 //!
 //! - `//#include "common/rng.wgsl"` is replaced by that file (once); `//#include LOADER` by the file that the
 //!   parameter `LOADER` names.

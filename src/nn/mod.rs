@@ -1,6 +1,6 @@
 //! Layers: plain structs that declare parameters in a [`Scope`] and apply public ops to tensors.
 
-mod blocks;
+mod attention;
 mod conv;
 mod embedding;
 mod level_embedding;
@@ -10,7 +10,7 @@ mod params;
 mod regularise;
 mod unet;
 
-pub use blocks::{AttentionBlock, ResidualBlock};
+pub use attention::AttentionBlock;
 pub use conv::Conv2d;
 pub use embedding::{Embedding, sinusoidal};
 pub use level_embedding::{LevelEmbedding, level_features, look_up};

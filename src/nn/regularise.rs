@@ -13,7 +13,9 @@ pub struct SpectralNorm {
 impl SpectralNorm {
     /// A fresh estimate for a weight with `outputs` rows.
     pub fn new(scope: &Scope, outputs: usize) -> SpectralNorm {
-        SpectralNorm { u: scope.buffer("u", [1, outputs], Init::Normal(1.0)) }
+        let u = scope.buffer("u", [1, outputs], Init::Normal(1.0));
+        u.set(unit(&u.get()));
+        SpectralNorm { u }
     }
 
     /// One step of power iteration, `u = w w^T u / |w w^T u|`; call once per training step.

@@ -171,6 +171,10 @@ impl Algorithm for ContrastiveDivergence {
         figures
     }
 
+    fn sizes(&self) -> Vec<(&'static str, usize)> {
+        vec![("energy", self.training.params.count())]
+    }
+
     fn state(&self) -> Vec<(String, State)> {
         let mut state = self.training.state("energy");
         state.push(("chains".to_string(), State::Value(self.replay.chains.clone())));
@@ -191,9 +195,14 @@ impl Algorithm for ContrastiveDivergence {
 
     /// Chains of the memory, moved on for more Langevin steps.
     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
-        if !request.concepts.is_empty() || request.known.is_some() || request.trajectory || request.step_scale != 1.0 {
+        if !request.concepts.is_empty()
+            || request.known.is_some()
+            || request.trajectory
+            || request.step_scale != 1.0
+            || request.guidance != 0.0
+        {
             return Err(Error::setting(
-                "classes, known parts, trajectories and step scales need a model trained by recovery_likelihood",
+                "classes, guidance, known parts, trajectories and step scales need a model trained by recovery_likelihood",
             ));
         }
         let n = request.n;

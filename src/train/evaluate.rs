@@ -6,7 +6,7 @@ use super::trainer::Algorithm;
 use crate::data::Dataset;
 use crate::data::toy::Toy;
 use crate::energy::Energy;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metrics::{Grid, auc, floor, mode_score, sliced_wasserstein, support_score};
 use crate::plot::{self, Picture};
 use crate::tensor::{Device, Key, Tensor, no_grad};
@@ -107,6 +107,7 @@ pub fn inpainting(
     device: &Device,
     [train, data]: [&Dataset; 2],
     n: usize,
+    steps: Option<usize>,
     key: &Key,
 ) -> Result<(Map<String, Value>, Picture)> {
     const MEAN_OF: usize = 8;
@@ -117,7 +118,7 @@ pub fn inpainting(
     let mask: Vec<f32> = (0..n * size).map(|i| if hidden(i % size) { 0.0 } else { 1.0 }).collect();
     let known =
         Known { values: Tensor::new(device, [n, h, w, c], &truth), mask: Tensor::new(device, [n, h, w, c], &mask) };
-    let request = SampleRequest { known: Some(known), ..SampleRequest::new(n) };
+    let request = SampleRequest { known: Some(known), steps, ..SampleRequest::new(n) };
     let draws: Vec<Vec<f32>> =
         (0..MEAN_OF as u64).map(|i| algorithm.sample(&request, &key.index(i))?.x.to_vec()).collect::<Result<_>>()?;
     let mean = |i: usize| draws.iter().map(|d| d[i]).sum::<f32>() / MEAN_OF as f32;
@@ -179,6 +180,10 @@ pub fn out_of_distribution(
     let inside = energies(energy, device, &data.item, &rows(data), 250)?;
     let mut scores = Map::new();
     for (name, set) in others {
+        if set.item != data.item {
+            let (theirs, ours) = (&set.item, &data.item);
+            return Err(Error::setting(format!("ood.{name} has items of shape {theirs:?}, the model of {ours:?}")));
+        }
         let outside = energies(energy, device, &data.item, &rows(set), 250)?;
         scores.insert(name.clone(), json!(auc(&outside, &inside).value));
     }

@@ -31,11 +31,10 @@ pub fn plot_points(
     let density: Vec<f32> = weights.iter().map(|w| w / total).collect();
     let points: Vec<[f32; 2]> = samples.chunks_exact(2).map(|p| [p[0], p[1]]).collect();
     let found = histogram(&points, bounds, CELLS / 2, CELLS / 2);
-    let top = quantiles(&density, 0.0, 1.0)[1];
     Ok(panels(&[
         Panel::map("energy", bounds, &map, CELLS, CELLS).colors(Colormap::Diverging).range(quantiles(&map, 0.0, 0.95)),
-        Panel::map("model density", bounds, &density, CELLS, CELLS),
-        Panel::map("samples", bounds, &found, CELLS / 2, CELLS / 2).range([0.0, top]),
+        Panel::map("model density", bounds, &density, CELLS, CELLS).range([0.0, quantiles(&density, 0.0, 0.995)[1]]),
+        Panel::map("samples", bounds, &found, CELLS / 2, CELLS / 2).range([0.0, quantiles(&found, 0.0, 0.995)[1]]),
     ]))
 }
 

@@ -97,6 +97,26 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    fn check(&self) -> Result<()> {
+        let (StepRule::Growing { b2 } | StepRule::Level { b2 }) = self.step_rule;
+        if !(b2 > 0.0 && b2.is_finite()) {
+            return Err(Error::setting(format!("algorithm.step_rule.b2 = {b2}: use a positive number")));
+        }
+        if !(0.0..1.0).contains(&self.ema) {
+            return Err(Error::setting(format!("algorithm.ema = {}: use 0 to less than 1", self.ema)));
+        }
+        // The energy without a class scores outliers and fills in images, so it must be learnt as well.
+        if self.conditional && !(self.label_drop > 0.0 && self.label_drop <= 1.0) {
+            return Err(Error::setting(format!(
+                "algorithm.label_drop = {}: use more than 0, up to 1",
+                self.label_drop
+            )));
+        }
+        Ok(())
+    }
+}
+
 /// The training state.
 pub struct RecoveryLikelihood {
     pub(super) config: Config,
@@ -125,14 +145,14 @@ pub struct RecoveryLikelihood {
 /// Tables by level on the device.
 struct Constants {
     noising: Tensor,
-    /// a, sigma, s, tether, proposal, weight of each transition, `[T + 1, 6]`.
+    /// The true sqrt(abar_t / abar_{t-1}), also at the last level, then a, sigma, s, tether, proposal and weight of each
+    /// transition: `[T + 1, 7]`.
     steps: Tensor,
-    /// The true sqrt(abar_t / abar_{t-1}), also at the last level, `[T + 1, 1]`.
-    signal: Tensor,
 }
 
 /// The constants of each sample's transition, `[N]` each.
 struct OfSamples {
+    signal: Tensor,
     a: Tensor,
     sigma: Tensor,
     s: Tensor,
@@ -145,28 +165,18 @@ impl Constants {
     fn new(device: &Device, schedule: &Schedule, table: &RecoveryTable) -> Constants {
         let columns: [fn(&RecoveryStep) -> f64; 6] =
             [|s| s.a, |s| s.sigma, |s| s.s, |s| s.tether, |s| s.proposal, |s| s.weight];
-        let columns = columns.map(|field| table.column(field));
+        let signal = (0..=schedule.steps()).map(|t| if t == 0 { 1.0 } else { schedule.step_signal(t) }).collect();
+        let columns: Vec<Vec<f64>> = [signal].into_iter().chain(columns.map(|field| table.column(field))).collect();
         let rows = schedule.steps() + 1;
         let steps = (0..rows).flat_map(|t| columns.iter().map(move |c| c[t])).collect();
-        let signal = (0..rows).map(|t| if t == 0 { 1.0 } else { schedule.step_signal(t) }).collect();
-        Constants {
-            noising: schedule.noising(device),
-            steps: Tensor::from_f64(device, [rows, 6], steps),
-            signal: Tensor::from_f64(device, [rows, 1], signal),
-        }
+        Constants { noising: schedule.noising(device), steps: Tensor::from_f64(device, [rows, 7], steps) }
     }
 
     fn of(&self, level: &Tensor) -> OfSamples {
         let rows = self.steps.gather(0, level);
         let column = |i: usize| rows.slice_axis(1, i, 1).reshape([level.count()]);
-        OfSamples {
-            a: column(0),
-            sigma: column(1),
-            s: column(2),
-            tether: column(3),
-            proposal: column(4),
-            weight: column(5),
-        }
+        let [signal, a, sigma, s, tether, proposal, weight] = std::array::from_fn(column);
+        OfSamples { signal, a, sigma, s, tether, proposal, weight }
     }
 }
 
@@ -193,6 +203,7 @@ pub(super) fn refine(
 impl RecoveryLikelihood {
     /// Builds the nets and their optimisers; everything random follows from `key`.
     pub fn new(config: &Config, data: Dataset, device: &Device, key: &Key) -> Result<RecoveryLikelihood> {
+        config.check()?;
         let schedule = config.schedule.build(config.levels)?;
         let table = RecoveryTable::new(&schedule, config.step_rule);
         let classes = match (config.conditional, &data.labels) {
@@ -287,8 +298,7 @@ impl RecoveryLikelihood {
             return (add_noise(x, level, table, Noise::Given(&eps)), add_noise(x, &below, table, Noise::Given(&eps)));
         }
         let x_below = add_noise(x, &below, table, Noise::Drawn(&key.named("noise below")));
-        let signal = self.constants.signal.gather(0, level).reshape([level.count()]);
-        let x_t = &x_below * &each(&signal, x) + &eps * &each(&c.sigma, x);
+        let x_t = &x_below * &each(&c.signal, x) + &eps * &each(&c.sigma, x);
         (x_t, x_below)
     }
 
@@ -380,6 +390,11 @@ impl Algorithm for RecoveryLikelihood {
         let figures = once.run(|| self.iteration());
         self.step = once;
         figures
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, usize)> {
+        let initializer = self.initializer.iter().map(|(_, training)| ("initializer", training.params.count()));
+        [("energy", self.energy_training.params.count())].into_iter().chain(initializer).collect()
     }
 
     fn state(&self) -> Vec<(String, State)> {

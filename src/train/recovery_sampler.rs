@@ -44,7 +44,8 @@ fn sum(terms: impl Iterator<Item = (f64, Tensor)>) -> Tensor {
 
 /// Guidance of weight w towards concepts c_1..c_n, as weights of the conditions:
 ///
-/// `f = f(none) + sum_i (1 + w) (f(c_i) - f(none))`; for one concept `(1 + w) f(c) - w f(none)`.
+/// `f = f(none) + sum_i (1 + w) (f(c_i) - f(none))`; for one concept `(1 + w) f(c) - w f(none)`, as in the CDRL code.
+/// For several it is the product of experts `p(y) prod p(y | c_i) / p(y)` with guidance; the paper's own form was not at hand.
 fn guidance(concepts: &[Vec<u32>], w: f64) -> Vec<(f64, Vec<u32>)> {
     let none = 1.0 - concepts.len() as f64 * (1.0 + w);
     let each = concepts.iter().map(|classes| (1.0 + w, classes.iter().map(|c| c + 1).collect()));
@@ -62,6 +63,17 @@ impl<'a> Sampler<'a> {
         }
         if !(request.step_scale > 0.0 && request.step_scale.is_finite()) {
             return Err(Error::setting(format!("step scale {}: use a positive number", request.step_scale)));
+        }
+        if !request.guidance.is_finite() || (request.guidance != 0.0 && request.concepts.is_empty()) {
+            return Err(Error::setting("guidance needs a finite weight and a class to be guided to"));
+        }
+        let n = request.n;
+        if n == 0 || request.concepts.iter().any(|classes| classes.len() != 1 && classes.len() != n) {
+            return Err(Error::setting(format!("{n} samples: ask for one or more, with one class or {n} per concept")));
+        }
+        let shape: Vec<usize> = [n].into_iter().chain(of.data().item.iter().copied()).collect();
+        if request.known.as_ref().is_some_and(|k| k.values.shape().0 != shape || k.mask.shape().0 != shape) {
+            return Err(Error::setting(format!("known values and their mask must have the samples' shape {shape:?}")));
         }
         Ok(Sampler { of, terms: guidance(&request.concepts, request.guidance) })
     }
@@ -168,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn guidance_weights_are_those_of_the_paper() {
+    fn guidance_weights_sum_to_one_and_follow_the_formula() {
         assert_eq!(guidance(&[], 2.0), [(1.0, vec![0])]);
         assert_eq!(guidance(&[vec![3]], 0.0), [(1.0, vec![4])]);
         assert_eq!(guidance(&[vec![3, 1]], 0.5), [(-0.5, vec![0]), (1.5, vec![4, 2])]);

@@ -11,6 +11,8 @@ use crate::tensor::{Device, Key, Tensor};
 
 /// Weights, means and deviations of the data.
 const DATA: [(f64, f64, f64); 2] = [(0.3, -1.5, 0.4), (0.7, 1.0, 0.6)];
+/// Iterations of the training.
+const STEPS: u64 = 250;
 /// A grid that holds all mass.
 const CELLS: usize = 801;
 const WIDTH: f64 = 6.0;
@@ -139,11 +141,11 @@ fn conditional_kl(model: &RecoveryLikelihood, t: usize, shrink: f64) -> f64 {
 fn trained_energies_agree_with_the_exact_conditionals() {
     let optimizer = |lr| AdamConfig {
         clip_norm: 1.0,
-        rate: RateConfig { lr, warmup: 20, decay_from: 200, decay_until: 500, ..Default::default() },
+        rate: RateConfig { lr, warmup: 20, decay_from: 100, decay_until: STEPS, ..Default::default() },
         ..Default::default()
     };
     let config = Config {
-        batch: 512,
+        batch: 256,
         step_rule: StepRule::Level { b2: 1e-3 },
         langevin_steps: 10,
         denoise: false,
@@ -165,16 +167,18 @@ fn trained_energies_agree_with_the_exact_conditionals() {
     for config in [config, drl] {
         let mut model = RecoveryLikelihood::new(&config, data(20_000), &device, &Key::new(5)).unwrap();
         let before: Vec<f64> = (1..=6).map(|t| conditional_kl(&model, t, model.table.step(t).a)).collect();
-        (0..500).for_each(|step| drop(model.step(step)));
+        (0..STEPS).for_each(|step| drop(model.step(step)));
         for t in 1..=6 {
             let a = model.table.step(t).a;
             let (kl, without) = (conditional_kl(&model, t, a), conditional_kl(&model, t, 1.0));
             println!(
-                "{:?} transition {t}: KL {kl:.4}, before {:.4}, without a {without:.4}",
+                "{:?} transition {t}: KL {kl:.4}, untrained {:.1}, without a {without:.4}",
                 config.schedule,
                 before[t - 1]
             );
-            assert!(kl < 0.03, "transition {t}: KL(exact || model) {kl}");
+            assert!(kl < 0.1 && kl < before[t - 1] / 100.0, "transition {t}: KL(exact || model) {kl}");
+            // Where a_t is far from 1, forgetting it shows.
+            assert!(!(3..6).contains(&t) || kl < 0.5 * without, "transition {t}: {kl}, without a_t {without}");
         }
     }
 }

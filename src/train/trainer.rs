@@ -39,6 +39,9 @@ pub trait Algorithm {
     /// Queues iteration `step` and returns its figures `[F]`, valid until the next call.
     fn step(&mut self, step: u64) -> Tensor;
 
+    /// Its nets and how many numbers each trains.
+    fn sizes(&self) -> Vec<(&'static str, usize)>;
+
     /// Everything besides the step number and the seed, under the names of the checkpoint.
     fn state(&self) -> Vec<(String, State)>;
 
@@ -81,7 +84,7 @@ pub struct TrainerConfig {
     pub log_every: u64,
     /// Iterations between checkpoints.
     pub checkpoint_every: u64,
-    /// Iterations between sample pictures.
+    /// Iterations between sample pictures, which are also drawn at the end; 0 for none at all.
     pub sample_every: u64,
 }
 
@@ -134,6 +137,9 @@ struct Log {
 impl Trainer<'_> {
     /// Runs iterations `from..steps`. The state is saved at the end, at Ctrl-C, and every `checkpoint_every`.
     pub fn train(&mut self, algorithm: &mut dyn Algorithm, from: u64) -> Result<()> {
+        if self.config.log_every == 0 || self.config.checkpoint_every == 0 {
+            return Err(Error::setting("trainer.log_every and trainer.checkpoint_every must be at least 1"));
+        }
         let start = Instant::now();
         let fresh = from == 0;
         let mut log = Log {
@@ -166,7 +172,8 @@ impl Trainer<'_> {
             if save {
                 self.save(algorithm, done)?;
             }
-            if last || done % self.config.sample_every == 0 {
+            let every = self.config.sample_every;
+            if every > 0 && (last || done % every == 0) {
                 for (stem, png) in algorithm.pictures()? {
                     crate::io::atomic::write_bytes(
                         self.run.root().join("samples").join(format!("{stem}-{done:07}.png")),

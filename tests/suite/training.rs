@@ -112,15 +112,23 @@ fn recovery_likelihood_resumes_exactly() {
     });
 }
 
+#[test]
+fn conditional_image_training_resumes_exactly() {
+    resumes_exactly("images", &|replay_steps, device| {
+        let config = recovery_likelihood::Config { replay_steps, ..image_config() };
+        Box::new(RecoveryLikelihood::new(&config, labelled_images(), device, &Key::new(1)).unwrap())
+    });
+}
+
 /// Two classes of tiny images.
 fn labelled_images() -> Dataset {
     let pixels = (0..32 * 16).map(|i| if i % 7 < 3 { 255 } else { (i * 13 % 256) as u8 }).collect();
     Dataset::new("tiny", vec![4, 4, 1], Values::U8(pixels)).with_labels((0..32).map(|i| i % 2).collect(), Vec::new())
 }
 
-#[test]
-fn samples_keep_what_is_known_and_refuse_what_the_model_cannot_do() {
-    let config = recovery_likelihood::Config {
+/// Every part that a step can have: convolutions, attention, classes, mirroring, dropout.
+fn image_config() -> recovery_likelihood::Config {
+    recovery_likelihood::Config {
         conditional: true,
         energy: LevelEnergyConfig::Conv { widths: vec![4, 6], blocks: 1, embedding: 16 },
         initializer: Some(InitializerConfig::Unet(UNetConfig {
@@ -132,7 +140,12 @@ fn samples_keep_what_is_known_and_refuse_what_the_model_cannot_do() {
         })),
         flip: true,
         ..recovery_config()
-    };
+    }
+}
+
+#[test]
+fn samples_keep_what_is_known_and_refuse_what_the_model_cannot_do() {
+    let config = image_config();
     let device = Device::open().unwrap_or(Device::Oracle);
     let new = |config: &recovery_likelihood::Config, data| RecoveryLikelihood::new(config, data, &device, &Key::new(1));
     let mut model = new(&config, labelled_images()).unwrap();
@@ -163,6 +176,10 @@ fn samples_keep_what_is_known_and_refuse_what_the_model_cannot_do() {
     };
     let class = |c| SampleRequest { concepts: vec![vec![c]], ..SampleRequest::new(1) };
     assert!(error(class(2), &model).contains("classes 0 to 1"));
+    assert!(error(SampleRequest { guidance: 1.0, ..SampleRequest::new(1) }, &model).contains("guidance"));
+    assert!(
+        error(SampleRequest { concepts: vec![vec![0, 1]], ..SampleRequest::new(3) }, &model).contains("per concept")
+    );
     assert!(error(SampleRequest { step_scale: 0.0, ..SampleRequest::new(1) }, &model).contains("step scale"));
     let plain = new(&recovery_likelihood::Config { conditional: false, ..config.clone() }, labelled_images()).unwrap();
     assert!(error(class(0), &plain).contains("conditional"));
