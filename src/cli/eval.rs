@@ -23,26 +23,32 @@ pub struct EvalArgs {
     /// Langevin steps: what kept chains take before they are scored, or K per noise level.
     #[arg(long)]
     langevin_steps: Option<usize>,
+    /// Langevin noise times m, drift times m^2 (recovery likelihood, points).
+    #[arg(long, default_value_t = 1.0)]
+    step_scale: f64,
 }
 
 /// How much is spent on scores.
 pub struct Effort {
     /// Langevin steps of the samples that are scored, if not the algorithm's own number.
     pub steps: Option<usize>,
+    /// m: Langevin noise times m, drift times m^2.
+    pub step_scale: f64,
     /// Samples, points or images per score.
     pub n: usize,
 }
 
 impl Default for Effort {
     fn default() -> Effort {
-        Effort { steps: None, n: 10_000 }
+        Effort { steps: None, step_scale: 1.0, n: 10_000 }
     }
 }
 
 pub fn run(args: &EvalArgs) -> Result<()> {
     let device = choose_device(args.device.as_deref())?;
     let session = Session::open(&args.dir, &device)?;
-    let scores = scores(&session, &Effort { steps: args.langevin_steps, ..Effort::default() })?;
+    let scores =
+        scores(&session, &Effort { steps: args.langevin_steps, step_scale: args.step_scale, ..Effort::default() })?;
     if args.json {
         say!("{}", Value::Object(scores))?;
     } else {
@@ -57,7 +63,8 @@ pub fn scores(session: &Session, effort: &Effort) -> Result<Map<String, Value>> 
     let key = session.key().named("evaluation");
     let mut scores = match session.toy() {
         Some(toy) => {
-            let request = SampleRequest { steps: effort.steps, ..SampleRequest::new(effort.n) };
+            let (steps, step_scale) = (effort.steps, effort.step_scale);
+            let request = SampleRequest { steps, step_scale, ..SampleRequest::new(effort.n) };
             let samples = algorithm.sample(&request, &key.named("samples"))?.x.to_vec()?;
             let energy = algorithm.averaged();
             let picture = plot_points(&*energy, algorithm.temperature(), &session.device, toy.bounds(), &samples)?;

@@ -94,6 +94,13 @@ impl Slice {
         );
         Slice { buffer: self.buffer.clone(), offset: self.offset + offset, bytes: round_up(bytes.max(1), 16) }
     }
+
+    /// Views of at most `limit` bytes that cover it.
+    pub fn parts(&self, limit: u64) -> Vec<Slice> {
+        let most = limit / ALIGNMENT * ALIGNMENT;
+        let part = |start: u64| self.view(start, most.min(self.bytes - start));
+        (0..self.bytes.div_ceil(most)).map(|i| part(i * most)).collect()
+    }
 }
 
 /// Offsets of views are multiples of this on every backend.
@@ -149,8 +156,8 @@ impl Pool {
 impl Gpu {
     /// A storage buffer of at least `bytes` bytes; its content is undefined.
     ///
-    /// A request beyond the adapter's binding limit, or one the device cannot satisfy, marks the device as failed:
-    /// the error comes back at the next [`Gpu::check`] or read.
+    /// It may be larger than what the adapter can bind at once: then only views of it go into dispatches. A request that
+    /// the device cannot satisfy marks it as failed: the error comes back at the next [`Gpu::check`] or read.
     pub fn alloc(&self, bytes: u64) -> Slice {
         self.alloc_for(bytes, self.capture_id())
     }
@@ -162,18 +169,9 @@ impl Gpu {
 
     fn alloc_for(&self, bytes: u64, capture: Option<u64>) -> Slice {
         let bytes = round_up(bytes.max(1), 16);
-        let limit = self.profile().max_binding_bytes;
-        if bytes > limit {
-            self.fail(crate::Error::TooLarge {
-                what: "a tensor".into(),
-                bytes,
-                limit,
-                adapter: self.profile().name.clone(),
-            });
-        }
         // A failed device hands out small dummies; nothing is dispatched on it any more.
         let wanted = if self.failed() { 256 } else { bytes };
-        let class = size_class(wanted, limit);
+        let class = size_class(wanted, self.profile().max_binding_bytes.max(wanted));
         let reused = self.0.pool.borrow_mut().take(class, capture);
         let memory = reused.unwrap_or_else(|| {
             let raw = self.0.backend.as_ref().map(|backend| {

@@ -163,6 +163,11 @@ impl Gpu {
         assert_eq!(pipeline.access.len(), slices.len(), "{}: bindings", kernel.name());
         assert!(words.len() as u64 * 4 <= PARAMS_BYTES, "{}: {} parameter words", kernel.name(), words.len());
         let Some(backend) = &self.0.backend else { return };
+        let limit = self.profile().max_binding_bytes;
+        if let Some(bytes) = slices.iter().map(|s| s.bytes).find(|&bytes| bytes > limit) {
+            let adapter = self.profile().name.clone();
+            return self.fail(crate::Error::TooLarge { what: "a tensor".into(), bytes, limit, adapter });
+        }
         let workgroup = pipeline.workgroup.iter().map(|&w| w as u64).product();
         let grid = groups.grid(workgroup);
         if grid.contains(&0) {
@@ -201,9 +206,12 @@ impl Gpu {
 
     /// Fills a buffer with one 32-bit pattern.
     pub fn fill(&self, to: &Slice, pattern: u32) {
-        let quads = to.bytes / 16;
         let kernel = Kernel::new(crate::shader!("movement/fill.wgsl"));
-        self.dispatch(&kernel, &[quads as u32, pattern], &[to], Groups::Invocations(quads), Work::bytes(to.bytes));
+        for part in to.parts(self.profile().max_binding_bytes) {
+            let quads = part.bytes / 16;
+            let work = Work::bytes(part.bytes);
+            self.dispatch(&kernel, &[quads as u32, pattern], &[&part], Groups::Invocations(quads), work);
+        }
     }
 
     fn record(&self, command: Command, slices: &[&Slice]) {

@@ -1,6 +1,6 @@
 //! Adam and AdamW.
 
-use super::{RateConfig, norm, store};
+use super::{RateConfig, norm, parts, store};
 use crate::gpu::{Gpu, Groups, Kernel, Work};
 use crate::shader;
 use crate::tensor::{Device, Feed, Tensor, Var};
@@ -79,21 +79,20 @@ impl Adam {
 
     fn launch(&self, gpu: &Gpu, p: &Tensor, g: &Tensor, norm: &Tensor) -> Tensor {
         let next = Tensor::unwritten(p.device(), p.shape());
-        let quads = p.count().div_ceil(4) as u32;
         let c = &self.config;
         let [beta1, beta2, eps, decay, clip] =
             [c.beta1, c.beta2, c.eps, c.weight_decay, c.clip_norm].map(|x| (x as f32).to_bits());
         let (m, v) = (self.m.get(), self.v.get());
-        let slices = [p, g, norm, self.hyper.tensor(), &m, &v, &next].map(|t| t.slice());
-        let work = Work { bytes: 28 * p.count() as u64, flops: 14 * p.count() as u64 };
         let kernel = Kernel::new(shader!("optim/adam.wgsl"));
-        gpu.dispatch(
-            &kernel,
-            &[quads, beta1, beta2, eps, decay, clip],
-            &slices,
-            Groups::Invocations(quads.into()),
-            work,
-        );
+        let [ps, gs, ms, vs, nexts] = [p, g, &m, &v, &next].map(parts);
+        for i in 0..ps.len() {
+            let n = ps[i].count() as u64;
+            let quads = n.div_ceil(4);
+            let words = [quads as u32, beta1, beta2, eps, decay, clip];
+            let slices = [&ps[i], &gs[i], norm, self.hyper.tensor(), &ms[i], &vs[i], &nexts[i]].map(|t| t.slice());
+            let work = Work { bytes: 28 * n, flops: 14 * n };
+            gpu.dispatch(&kernel, &words, &slices, Groups::Invocations(quads), work);
+        }
         next
     }
 

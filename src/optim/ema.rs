@@ -1,6 +1,6 @@
 //! The exponential moving average of the parameters.
 
-use super::store;
+use super::{parts, store};
 use crate::gpu::{Groups, Kernel, Work};
 use crate::shader;
 use crate::tensor::{Device, Tensor, Var};
@@ -23,11 +23,13 @@ impl Ema {
         let (p, e) = (self.p.get(), self.e.get());
         match p.device() {
             Device::Gpu(gpu) => {
-                let quads = p.count().div_ceil(4) as u32;
-                let words = [quads, (self.decay as f32).to_bits()];
-                let work = Work { bytes: 12 * p.count() as u64, flops: 3 * p.count() as u64 };
                 let kernel = Kernel::new(shader!("optim/ema.wgsl"));
-                gpu.dispatch(&kernel, &words, &[p.slice(), e.slice()], Groups::Invocations(quads.into()), work);
+                for (p, e) in parts(&p).iter().zip(&parts(&e)) {
+                    let quads = p.count().div_ceil(4) as u32;
+                    let words = [quads, (self.decay as f32).to_bits()];
+                    let work = Work { bytes: 12 * p.count() as u64, flops: 3 * p.count() as u64 };
+                    gpu.dispatch(&kernel, &words, &[p.slice(), e.slice()], Groups::Invocations(quads.into()), work);
+                }
             }
             Device::Oracle => {
                 let average = |(e, p): (&f64, &f64)| self.decay * e + (1.0 - self.decay) * p;

@@ -40,7 +40,18 @@ pub fn pack(grads: &[Tensor], offsets: &[usize], total: usize) -> Tensor {
 
 /// The Euclidean norm of all elements, a scalar on the device.
 pub fn norm(x: &Tensor) -> Tensor {
-    x.square().sum().sqrt()
+    let squares = parts(x).into_iter().map(|part| part.square().sum());
+    squares.reduce(|a, b| a + b).expect("a tensor has at least one part").sqrt()
+}
+
+/// The flat tensor in parts that a device can bind: one, unless there are very many parameters.
+fn parts(flat: &Tensor) -> Vec<Tensor> {
+    let most = flat.device().gpu().map_or(usize::MAX, |gpu| gpu.profile().max_binding_bytes as usize / 256 * 64);
+    let count = flat.count();
+    if count <= most {
+        return vec![flat.clone()];
+    }
+    (0..count).step_by(most).map(|at| flat.view(at, [most.min(count - at)])).collect()
 }
 
 /// Overwrites a host tensor in place, rounded to f32: state that outlives a step is f32 on every device, so that a

@@ -8,6 +8,7 @@ use ebm::diffusion::{InitializerConfig, MlpInitializerConfig, StepRule};
 use ebm::energy::{ConvConfig, ConvEnergy, Energy, EnergyConfig, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy};
 use ebm::io::{Checkpoint, RunDir};
 use ebm::nn::{Params, UNetConfig};
+use ebm::optim::{Adam, AdamConfig, Ema};
 use ebm::prelude::*;
 use ebm::sample::{Langevin, ReplayConfig};
 use ebm::train::contrastive_divergence::Config;
@@ -262,6 +263,28 @@ fn parameter_gradients_of_the_squared_score_agree_between_gpu_and_oracle() {
         println!("relative error of d/dtheta |dE/dx|^2: {error:e}");
         assert!(error < 1e-3, "{error:e}");
     }
+}
+
+/// More parameters than the adapter binds at once are updated part by part, with the same result.
+#[test]
+fn an_optimiser_step_in_parts_gives_the_bits_of_one() {
+    let name = "an_optimiser_step_in_parts_gives_the_bits_of_one";
+    let (Some(whole), Some(parts)) = (support::gpu(name, false), support::gpu_as(name, |p| p.max_binding_bytes = 1024))
+    else {
+        return;
+    };
+    let run = |device: &Device| {
+        let draw = |name: &str| Tensor::uniform(&Device::oracle(), [1000], &Key::new(1).named(name)).to_vec().unwrap();
+        let p = Var::new(&Tensor::new(device, [1000], &draw("p")));
+        let adam = Adam::new(&p, AdamConfig { clip_norm: 0.0, ..Default::default() });
+        let ema = Ema::new(&p, 0.5);
+        let norm = adam.step(&Tensor::new(device, [1000], &draw("g")));
+        ema.update();
+        (p.get().to_vec().unwrap(), ema.value().to_vec().unwrap(), norm.item().unwrap())
+    };
+    let (one, many) = (run(&whole), run(&parts));
+    assert!(one.0 == many.0 && one.1 == many.1, "parameters differ");
+    assert!((one.2 / many.2 - 1.0).abs() < 1e-6, "norms {} {}", one.2, many.2);
 }
 
 #[test]
