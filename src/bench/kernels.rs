@@ -150,7 +150,7 @@ fn adam() -> Bench {
 
 /// A benchmark of a case: each element of the inputs and of the result is moved once.
 fn bench(name: &'static str, case: Case, spot: Spot, result: usize, flops: usize) -> Bench {
-    let input_bytes = case.inputs.iter().map(|i| i.shape.count() * 4).sum::<usize>();
+    let input_bytes = case.inputs.iter().map(|i| i.shape.numel() * 4).sum::<usize>();
     let sets = (ROTATE_BYTES / input_bytes.max(1)).clamp(1, 8);
     let case = Rc::new(case);
     let (checked, timed) = (case.clone(), case);

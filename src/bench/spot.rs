@@ -35,12 +35,12 @@ impl Spot {
     pub fn check(&self, name: &str, case: &Case, x: &[Tensor], y: &Tensor) -> Result<()> {
         for (axis, inputs, start, width) in self.parts(y) {
             let cut = |(i, x): (usize, &Tensor)| match inputs.get(i).copied().flatten() {
-                Some(axis) => x.slice_axis(axis, start, width),
+                Some(axis) => x.narrow(axis, start, width),
                 None => x.clone(),
             };
             let parts: Vec<Tensor> = x.iter().enumerate().map(cut).collect();
             let values = parts.iter().map(|x| Ok(Array::new(x.shape(), x.to_f64()?))).collect::<Result<Vec<_>>>()?;
-            let got = if y.shape().rank() == 0 { y.clone() } else { y.slice_axis(axis, start, width) };
+            let got = if y.shape().rank() == 0 { y.clone() } else { y.narrow(axis, start, width) };
             case.judge(&values, &got.to_f64()?).map_err(|why| Error::Device(format!("{name} is wrong: {why}")))?;
         }
         Ok(())

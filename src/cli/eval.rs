@@ -78,7 +78,7 @@ pub fn scores(session: &Session, effort: &Effort) -> Result<Map<String, Value>> 
             let n = 2000;
             let ood = evaluate::out_of_distribution(&*algorithm.averaged(), &session.device, &data, &others, n)?;
             let mut scores = Map::from_iter([("ood".to_string(), Value::Object(ood)), ("n".to_string(), json!(n))]);
-            if algorithm.fills_in() && data.item.len() == 3 {
+            if algorithm.fills_in() && data.sample_shape.len() == 3 {
                 let train = Dataset::load(&session.config.data, Split::Train)?;
                 let (psnr, picture) = evaluate::inpainting(
                     &**algorithm,

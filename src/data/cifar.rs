@@ -147,7 +147,7 @@ mod tests {
         let Some(dir) = shared_data("cifar_10", "cifar-10-batches-bin") else { return };
         let spec = format!("cifar10:{}", dir.display());
         let train = Dataset::load(&spec, Split::Train).unwrap();
-        assert_eq!((train.len(), &train.item[..]), (50_000, &[32, 32, 3][..]));
+        assert_eq!((train.len(), &train.sample_shape[..]), (50_000, &[32, 32, 3][..]));
         let Values::U8(bytes) = &train.values else { panic!("CIFAR is stored as bytes") };
         // The mean of all pixels of a channel, and the deviation of all pixels of a channel.
         for (c, (mean, std)) in [(0.4914, 0.2470), (0.4822, 0.2435), (0.4465, 0.2616)].into_iter().enumerate() {

@@ -79,10 +79,10 @@ mod tests {
         let dir = scratch("idx");
         write_pair(&dir, IMAGES, LABELS);
         let set = load(&dir, "t", two(), 0, false).unwrap();
-        assert_eq!((set.item.clone(), set.labels.clone()), (vec![2, 3, 1], Some(vec![1, 0])));
+        assert_eq!((set.sample_shape.clone(), set.labels.clone()), (vec![2, 3, 1], Some(vec![1, 0])));
         assert_eq!(set.values, Values::U8((0..12).collect()));
         let set = load(&dir, "t", two(), 0, true).unwrap();
-        assert_eq!(set.item, [3, 2, 1]);
+        assert_eq!(set.sample_shape, [3, 2, 1]);
         assert_eq!(set.values, Values::U8(vec![0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]));
     }
 
@@ -122,7 +122,7 @@ mod tests {
         for (name, split, count, first) in sets {
             let Some(dir) = shared_data("idx", name) else { return };
             let set = Dataset::load(&format!("{name}:{}", dir.display()), split).unwrap();
-            assert_eq!((set.len(), &set.item[..]), (count, &[28, 28, 1][..]), "{name}");
+            assert_eq!((set.len(), &set.sample_shape[..]), (count, &[28, 28, 1][..]), "{name}");
             assert_eq!(set.labels.as_ref().unwrap()[..5], first, "{name}");
         }
         let Some(dir) = shared_data("idx", "mnist") else { return };

@@ -23,8 +23,8 @@ pub use toy::Toy;
 pub struct Dataset {
     /// What it is, for logs: the spec it was loaded from and the split.
     pub name: String,
-    /// The shape of one item: `[D]` for points, `[H, W, C]` for images.
-    pub item: Vec<usize>,
+    /// The shape of one sample: `[D]` for points, `[H, W, C]` for images.
+    pub sample_shape: Vec<usize>,
     /// All items, one after the other.
     pub values: Values,
     /// One class index per item.
@@ -76,14 +76,14 @@ impl Values {
 impl Dataset {
     /// A data set without labels. Panics if `values` is not a whole number of items.
     #[track_caller]
-    pub fn new(name: &str, item: Vec<usize>, values: Values) -> Dataset {
-        let size: usize = item.iter().product();
+    pub fn new(name: &str, sample_shape: Vec<usize>, values: Values) -> Dataset {
+        let size: usize = sample_shape.iter().product();
         assert!(
             size > 0 && values.len().is_multiple_of(size),
-            "{} values are not a number of items {item:?}",
+            "{} values are not a number of samples {sample_shape:?}",
             values.len()
         );
-        Dataset { name: name.into(), item, values, labels: None, classes: Vec::new() }
+        Dataset { name: name.into(), sample_shape, values, labels: None, classes: Vec::new() }
     }
 
     /// Adds one label per item. Panics if the counts differ.
@@ -95,7 +95,7 @@ impl Dataset {
 
     /// Number of items N.
     pub fn len(&self) -> usize {
-        self.values.len() / self.item_len()
+        self.values.len() / self.sample_len()
     }
 
     /// Whether there are no items.
@@ -104,14 +104,14 @@ impl Dataset {
     }
 
     /// Numbers in one item: 2 for a point in the plane, H*W*C for an image.
-    pub fn item_len(&self) -> usize {
-        self.item.iter().product()
+    pub fn sample_len(&self) -> usize {
+        self.sample_shape.iter().product()
     }
 
-    /// Writes item `i` to `out`, which has `item_len()` places.
+    /// Writes item `i` to `out`, which has `sample_len()` places.
     #[track_caller]
     pub fn row(&self, i: usize, out: &mut [f32]) {
-        let size = self.item_len();
+        let size = self.sample_len();
         let range = i * size..(i + 1) * size;
         match &self.values {
             Values::F32(v) => out.copy_from_slice(&v[range]),
@@ -125,7 +125,7 @@ impl Dataset {
     /// The items `indices` in that order: `[indices.len(), item...]`, row-major.
     #[track_caller]
     pub fn rows(&self, indices: &[usize]) -> Vec<f32> {
-        let size = self.item_len();
+        let size = self.sample_len();
         let mut out = vec![0.0; indices.len() * size];
         for (&i, row) in indices.iter().zip(out.chunks_exact_mut(size)) {
             self.row(i, row);
@@ -140,11 +140,17 @@ impl Dataset {
             indices.iter().flat_map(|i| v[i * size..(i + 1) * size].iter().copied()).collect()
         }
         let values = match &self.values {
-            Values::F32(v) => Values::F32(pick(v, self.item_len(), indices)),
-            Values::U8(v) => Values::U8(pick(v, self.item_len(), indices)),
+            Values::F32(v) => Values::F32(pick(v, self.sample_len(), indices)),
+            Values::U8(v) => Values::U8(pick(v, self.sample_len(), indices)),
         };
         let labels = self.labels.as_ref().map(|l| pick(l, 1, indices));
-        Dataset { values, labels, name: self.name.clone(), item: self.item.clone(), classes: self.classes.clone() }
+        Dataset {
+            values,
+            labels,
+            name: self.name.clone(),
+            sample_shape: self.sample_shape.clone(),
+            classes: self.classes.clone(),
+        }
     }
 }
 
@@ -216,7 +222,7 @@ mod tests {
                 }
                 std::fs::write(dir.join(file), bytes).unwrap();
                 if let Ok(set) = Dataset::load(&spec, Split::Test) {
-                    assert_eq!(set.rows(&[0]).len(), set.item_len());
+                    assert_eq!(set.rows(&[0]).len(), set.sample_len());
                 }
             }
             std::fs::write(dir.join(file), good).unwrap();

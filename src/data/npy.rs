@@ -154,7 +154,7 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         assert_eq!((bytes.len(), &bytes[..10]), (128 + 96, &b"\x93NUMPY\x01\0\x76\0"[..]));
         assert_eq!(bytes[127], b'\n');
-        assert_eq!(load(&path).unwrap().item, [3, 4, 1]);
+        assert_eq!(load(&path).unwrap().sample_shape, [3, 4, 1]);
     }
 
     #[test]

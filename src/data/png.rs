@@ -175,7 +175,7 @@ mod tests {
     fn the_cifar_sample_folder_loads() {
         let Some(dir) = shared_data("cifar_sample_folder", "cifar-10-png-sample") else { return };
         let set = load(&dir).unwrap();
-        assert_eq!((set.len(), &set.item[..], set.classes.len()), (100, &[32, 32, 3][..], 10));
+        assert_eq!((set.len(), &set.sample_shape[..], set.classes.len()), (100, &[32, 32, 3][..], 10));
         assert_eq!(set.labels.unwrap()[10], 1);
     }
 }

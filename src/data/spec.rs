@@ -83,7 +83,7 @@ fn uniform_noise(place: &str, split: Split) -> Result<Dataset> {
 
 /// Images at half their height and width: means of 2 x 2 pixels.
 fn halved(set: Dataset) -> Result<Dataset> {
-    let ([h, w, c], Values::U8(bytes)) = (set.item.as_slice(), &set.values) else {
+    let ([h, w, c], Values::U8(bytes)) = (set.sample_shape.as_slice(), &set.values) else {
         return Err(Error::setting(format!("half: {} are not images of bytes", set.name)));
     };
     if h % 2 != 0 || w % 2 != 0 {
@@ -96,7 +96,7 @@ fn halved(set: Dataset) -> Result<Dataset> {
         ((at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1) + 2) / 4) as u8
     };
     let values = Values::U8((0..bytes.len() / 4).map(pixel).collect());
-    Ok(Dataset { item: vec![rows, columns, *c], values, ..set })
+    Ok(Dataset { sample_shape: vec![rows, columns, *c], values, ..set })
 }
 
 /// Splits `WHAT:COUNT`, with the default if there is no count; `size` numbers per item bound the count.
@@ -141,11 +141,11 @@ mod tests {
     fn half_takes_means_of_four_pixels() {
         let set = Dataset::new("t", vec![2, 4, 1], Values::U8(vec![0, 4, 10, 10, 4, 8, 10, 13]));
         let half = halved(set).unwrap();
-        assert_eq!((half.item, half.values), (vec![1, 2, 1], Values::U8(vec![4, 11])));
+        assert_eq!((half.sample_shape, half.values), (vec![1, 2, 1], Values::U8(vec![4, 11])));
         let e = Dataset::load("half:toy:two-moons", Split::Test).unwrap_err().to_string();
         assert!(e.contains("not images"), "{e}");
         let noise = Dataset::load("half:uniform-noise:4x6x3:5", Split::Test).unwrap();
-        assert_eq!((noise.item.as_slice(), noise.len()), (&[2, 3, 3][..], 5));
+        assert_eq!((noise.sample_shape.as_slice(), noise.len()), (&[2, 3, 3][..], 5));
     }
 
     fn message(spec: &str) -> String {
@@ -170,11 +170,11 @@ mod tests {
     fn generated_sets_are_fixed_and_their_splits_differ() {
         let load = |spec: &str, split| Dataset::load(spec, split).unwrap();
         let moons = load("toy:two-moons:100", Split::Train);
-        assert_eq!((moons.len(), &moons.item[..]), (100, &[2][..]));
+        assert_eq!((moons.len(), &moons.sample_shape[..]), (100, &[2][..]));
         assert_eq!(moons.values, load("toy:two-moons:100", Split::Train).values);
         assert_ne!(moons.values, load("toy:two-moons:100", Split::Test).values);
         let noise = load("uniform-noise:4x5x3:1000", Split::Train);
-        assert_eq!((noise.len(), &noise.item[..]), (1000, &[4, 5, 3][..]));
+        assert_eq!((noise.len(), &noise.sample_shape[..]), (1000, &[4, 5, 3][..]));
         let values = noise.rows(&(0..1000).collect::<Vec<_>>());
         let mean = values.iter().map(|&v| f64::from(v)).sum::<f64>() / values.len() as f64;
         assert!((mean - 0.5).abs() < 5.0 * (1.0f64 / 12.0 / values.len() as f64).sqrt(), "{mean}");

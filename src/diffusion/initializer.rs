@@ -124,7 +124,7 @@ impl Initializer for MlpInitializer {
         let condition = self.condition.forward(&self.embedding.table().silu());
         let condition = look_up(&condition, rows); // [N or 1, 2 width]
         let width = condition.dim(1) / 2;
-        let [scale, shift] = [0, width].map(|start| condition.slice_axis(1, start, width));
+        let [scale, shift] = [0, width].map(|start| condition.narrow(1, start, width));
         let h = self.enter.forward(x);
         let r = self.layers[0].forward(&self.norms[0].forward_silu(&h));
         let r = (self.norms[1].forward(&r) * scale.add_scalar(1.0) + shift).silu();
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_published_networks_have_the_published_numbers_of_parameters() {
-        let count = |config: &InitializerConfig, item: &[usize], classes| build(config, item, classes).0.count();
+        let count = |config: &InitializerConfig, item: &[usize], classes| build(config, item, classes).0.numel();
         assert_eq!(count(&mlp(64), &[2], 0), 58_432);
         let cifar = InitializerConfig::Unet(UNetConfig::default());
         assert_eq!(count(&cifar, &[32, 32, 3], 0), 3_769_795);
@@ -266,7 +266,7 @@ mod tests {
             let leaves = params.tensors();
             let grads = grad(&loss(), &leaves.iter().collect::<Vec<_>>());
             let flat = params.flat().get();
-            let along: Vec<f64> = (0..flat.count()).map(|i| 2.0 * key.below(i as u64, 2) as f64 - 1.0).collect();
+            let along: Vec<f64> = (0..flat.numel()).map(|i| 2.0 * key.below(i as u64, 2) as f64 - 1.0).collect();
             let direction = Tensor::from_f64(&Device::oracle(), flat.shape(), along.clone());
             let mut analytic = 0.0;
             for ((grad, (name, _)), offset) in grads.iter().zip(params.names()).zip(params.offsets()) {

@@ -25,8 +25,8 @@ pub struct RecoveryStep {
     pub sigma: f64,
     /// s: the Langevin noise; s^2 also turns E into the negative log density.
     pub s: f64,
-    /// c = s^2 / (2 sigma^2): the tether to x_t; 0 at t = T, where the model is not conditional.
-    pub tether: f64,
+    /// c = s^2 / (2 sigma^2): the coupling to x_t; 0 at t = T, where the model is not conditional.
+    pub coupling: f64,
     /// sqrt(v), v = a^2 posterior variance: the noise of the initializer's proposal for y.
     pub proposal: f64,
     /// w = sigma_1 / sigma_t: the weight of the energy loss.
@@ -47,14 +47,14 @@ impl RecoveryTable {
                 StepRule::Growing { b2 } => b2 * schedule.noise(t - 1) / schedule.noise(0),
                 StepRule::Level { b2 } => b2 / schedule.noise(0),
             };
-            // The model of the last level is a marginal: no scaling, no tether.
+            // The model of the last level is a marginal: no scaling, no coupling.
             let top = t == schedule.steps();
             let a = if top { 1.0 } else { schedule.step_signal(t) };
             RecoveryStep {
                 a,
                 sigma,
                 s: growth.sqrt() * sigma,
-                tether: if top { 0.0 } else { growth / 2.0 },
+                coupling: if top { 0.0 } else { growth / 2.0 },
                 proposal: a * schedule.posterior_variance(t).sqrt(),
                 weight: first / sigma,
             }
@@ -100,19 +100,19 @@ mod tests {
         printed(&table, |s| s.s, [0.00504, 0.04937, 0.08856, 0.12847, 0.17157, 0.21882], 3);
         printed(&table, |s| s.proposal, [0.00720, 0.20113, 0.32473, 0.40371, 0.42237, 0.92179], 3);
         printed(&table, |s| s.weight, [1.0, 0.5946, 0.4580, 0.3756, 0.3122, 0.2600], 4);
-        // ct2 = 1, 33.88, 64.69, ...: the tether is 2e-4 ct2, and none at the top.
+        // ct2 = 1, 33.88, 64.69, ...: the coupling is 2e-4 ct2, and none at the top.
         let ct2 = [1.0, 33.88, 64.69, 91.56, 112.84];
         for (t, ct2) in ct2.into_iter().enumerate() {
-            assert!((table.step(t + 1).tether - 2e-4 * ct2).abs() < 2e-4 * 0.00501);
+            assert!((table.step(t + 1).coupling - 2e-4 * ct2).abs() < 2e-4 * 0.00501);
         }
-        assert_eq!(table.step(6).tether, 0.0);
+        assert_eq!(table.step(6).coupling, 0.0);
     }
 
     #[test]
     fn the_plane_and_drl_tables_have_the_printed_values() {
         let plane = RecoveryTable::new(&Schedule::cooperative(6), StepRule::Level { b2: 2e-3 });
         printed(&plane, |s| s.s * s.s, [0.01708, 0.04830, 0.08141, 0.12105, 0.17517, 0.25267], 4);
-        assert!((plane.step(3).tether - 0.13429).abs() < 0.5e-5);
+        assert!((plane.step(3).coupling - 0.13429).abs() < 0.5e-5);
         let drl = RecoveryTable::new(&Schedule::recovery6(), StepRule::Growing { b2: 2e-4 });
         printed(&drl, |s| s.s * s.s, [2.10e-5, 1.73e-3, 4.69e-3, 7.92e-3, 1.07e-2, 1.92e-2], 3);
         printed(&drl, |s| s.weight, [1.0, 0.627, 0.512, 0.454, 0.418, 0.324], 3);
@@ -120,11 +120,11 @@ mod tests {
 
     /// s^2 = 2 sigma^2 c makes the chain exact Langevin for the conditional density.
     #[test]
-    fn tether_and_step_agree() {
+    fn coupling_and_step_agree() {
         let table = RecoveryTable::new(&Schedule::recovery6(), StepRule::Growing { b2: 2e-4 });
         for t in 1..6 {
             let step = table.step(t);
-            let ratio = step.s.powi(2) / (2.0 * step.sigma.powi(2) * step.tether);
+            let ratio = step.s.powi(2) / (2.0 * step.sigma.powi(2) * step.coupling);
             assert!((ratio - 1.0).abs() < 8.0 * f64::EPSILON, "{t}: {ratio}");
         }
     }

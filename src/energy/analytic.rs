@@ -11,7 +11,7 @@ pub struct Quadratic {
 
 impl Energy for Quadratic {
     fn energy(&self, x: &Tensor) -> Tensor {
-        x.square().reshape([x.dim(0), x.count() / x.dim(0).max(1)]).sum_axes(&[1]).mul_scalar(0.5 / self.variance)
+        x.square().reshape([x.dim(0), x.numel() / x.dim(0).max(1)]).sum_axes(&[1]).mul_scalar(0.5 / self.variance)
     }
 }
 

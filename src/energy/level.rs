@@ -145,7 +145,7 @@ impl LevelEnergy {
             let second = b.second.fix();
             let gain = b.gain.get();
             let mut column = vec![1; second.weight.shape().rank()];
-            column[0] = gain.count();
+            column[0] = gain.numel();
             FixedBlock {
                 first: b.first.fix(),
                 shift: chosen.matmul(&leaky(&b.level.fix().apply(&activated))),
@@ -211,7 +211,7 @@ struct FixedBlock {
 impl AtRows {
     /// The same energy as a constant, for the first `n` samples.
     pub fn frozen(&self, n: usize) -> AtRows {
-        let first = |x: &Tensor| if x.dim(0) == 1 { x.detach() } else { no_grad(|| x.slice_axis(0, 0, n)) };
+        let first = |x: &Tensor| if x.dim(0) == 1 { x.detach() } else { no_grad(|| x.narrow(0, 0, n)) };
         let block = |b: &FixedBlock| FixedBlock {
             first: b.first.frozen(),
             shift: first(&b.shift),
@@ -325,9 +325,9 @@ mod tests {
     #[test]
     fn the_published_nets_have_the_published_sizes() {
         let points = LevelEnergyConfig::Mlp { widths: vec![128, 256, 256, 256], embedding: 512 };
-        assert_eq!(build(&[2], &points, 0).0.count(), 1_217_920);
+        assert_eq!(build(&[2], &points, 0).0.numel(), 1_217_920);
         let images = LevelEnergyConfig::Conv { widths: vec![128, 256, 256, 256], blocks: 8, embedding: 512 };
-        assert_eq!(build(&[32, 32, 3], &images, 0).0.count(), 34_833_152);
+        assert_eq!(build(&[32, 32, 3], &images, 0).0.numel(), 34_833_152);
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl AttentionBlock {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let [n, h, w, c] = x.shape()[..] else { panic!("attention block: x {} is not [N, H, W, C]", x.shape()) };
         let qkv = self.qkv.forward(&self.norm.forward(x).reshape([n, h * w, c]));
-        let part = |i: usize| qkv.slice_axis(2, i * c, c);
+        let part = |i: usize| qkv.narrow(2, i * c, c);
         let attended = part(0).scaled_dot_product_attention(&part(1), &part(2));
         x + &self.project.forward(&attended).reshape([n, h, w, c])
     }

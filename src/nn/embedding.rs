@@ -31,7 +31,7 @@ pub fn sinusoidal(t: &Tensor, dim: usize) -> Tensor {
     let half = dim / 2;
     let frequency = |k: usize| (-(10_000f64).ln() * k as f64 / (half - 1) as f64).exp();
     let frequencies = Tensor::from_f64(t.device(), [1, half], (0..half).map(frequency).collect());
-    let angles = &t.reshape([t.count(), 1]) * &frequencies;
+    let angles = &t.reshape([t.numel(), 1]) * &frequencies;
     Tensor::concat(&[&angles.sin(), &angles.cos()], 1)
 }
 

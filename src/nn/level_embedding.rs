@@ -78,7 +78,7 @@ mod tests {
         let params = Params::new(&Device::oracle(), Key::new(3));
         let (log_snr, [dim, hidden, classes]) = ([2.0, -1.0], [4, 5, 2]);
         let embedding = LevelEmbedding::new(&params.root(), &log_snr, dim, hidden, classes);
-        assert_eq!(params.count(), (4 * 5 + 5) + (5 * 5 + 5) + 5 * 3);
+        assert_eq!(params.numel(), (4 * 5 + 5) + (5 * 5 + 5) + 5 * 3);
         let table = embedding.table();
         assert_eq!(table.shape()[..], [6, 5]);
         let rows = Tensor::new(&Device::oracle(), [4], &[0.0, 2.0, 3.0, 5.0]);

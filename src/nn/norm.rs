@@ -82,7 +82,7 @@ impl BatchNorm {
     pub fn train(&self, x: &Tensor) -> Tensor {
         let (normal, mean, variance) = x.batch_norm(Self::EPS);
         no_grad(|| {
-            let n = (x.count() / x.dim(x.shape().rank() - 1)) as f64;
+            let n = (x.numel() / x.dim(x.shape().rank() - 1)) as f64;
             let unbiased = variance.mul_scalar(n / (n - 1.0).max(1.0));
             for (running, now) in [(&self.mean, mean), (&self.variance, unbiased)] {
                 running.set(running.get().mul_scalar(1.0 - Self::MOMENTUM) + now.mul_scalar(Self::MOMENTUM));

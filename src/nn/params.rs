@@ -106,8 +106,8 @@ impl Params {
     }
 
     /// How many numbers are trained.
-    pub fn count(&self) -> usize {
-        self.0.declared.borrow().iter().map(|d| d.shape.count()).sum()
+    pub fn numel(&self) -> usize {
+        self.0.declared.borrow().iter().map(|d| d.shape.numel()).sum()
     }
 
     /// The flat buffer, gaps included. Optimisers replace its value.
@@ -135,11 +135,11 @@ impl Store {
     fn flat(&self) -> &Var {
         self.flat.get_or_init(|| {
             let declared = self.declared.borrow();
-            let total = declared.last().map_or(0, |d| d.offset + d.shape.count().next_multiple_of(ALIGNMENT));
+            let total = declared.last().map_or(0, |d| d.offset + d.shape.numel().next_multiple_of(ALIGNMENT));
             let mut values = vec![0.0; total];
             for d in declared.iter() {
                 let key = self.key.named(&d.name);
-                let place = &mut values[d.offset..d.offset + d.shape.count()];
+                let place = &mut values[d.offset..d.offset + d.shape.numel()];
                 place.iter_mut().enumerate().for_each(|(i, v)| *v = d.init.value(&key, i as u64) as f32 as f64);
             }
             Var::new(&Tensor::from_f64(&self.device, [total], values))
@@ -178,7 +178,7 @@ impl Scope {
         let name = format!("{}{name}", self.prefix);
         let mut declared = self.store.declared.borrow_mut();
         assert!(declared.iter().all(|d| d.name != name), "two parameters are called {name}");
-        let offset = declared.last().map_or(0, |d| d.offset + d.shape.count().next_multiple_of(ALIGNMENT));
+        let offset = declared.last().map_or(0, |d| d.offset + d.shape.numel().next_multiple_of(ALIGNMENT));
         declared.push(Declared { name, shape: shape.into(), init, offset });
         Param { store: self.store.clone(), index: declared.len() - 1 }
     }
@@ -189,7 +189,7 @@ impl Scope {
         let name = format!("{}{name}", self.prefix);
         let shape = shape.into();
         let key = self.store.key.named(&name);
-        let values = (0..shape.count() as u64).map(|i| init.value(&key, i)).collect();
+        let values = (0..shape.numel() as u64).map(|i| init.value(&key, i)).collect();
         let var = Var::new(&Tensor::from_f64(&self.store.device, shape, values));
         let taken = self.store.buffers.borrow_mut().insert(name.clone(), var.clone());
         assert!(taken.is_none(), "two buffers are called {name}");
@@ -217,7 +217,7 @@ mod tests {
             params.root().scope("s").param("b", [2, 2], Init::Normal(1.0)),
         );
         assert_eq!(params.names().iter().map(|n| n.0.as_str()).collect::<Vec<_>>(), ["a", "s.b"]);
-        assert_eq!((params.offsets(), params.count(), params.flat().get().count()), (vec![0, 64], 7, 128));
+        assert_eq!((params.offsets(), params.numel(), params.flat().get().numel()), (vec![0, 64], 7, 128));
         let g = grad(&(a.get().sum() + b.get().square().sum()), &[&a.get(), &b.get()]);
         assert_eq!(g[0].to_vec().unwrap(), [1.0; 3]);
         let (old, doubled) = (a.get(), params.flat().get().mul_scalar(2.0));

@@ -34,7 +34,7 @@ impl SpectralNorm {
 
 /// A weight `[O, ...]` as a matrix `[O, rest]`.
 fn rows(w: &Tensor) -> Tensor {
-    w.reshape([w.dim(0), w.count() / w.dim(0)])
+    w.reshape([w.dim(0), w.numel() / w.dim(0)])
 }
 
 fn unit(x: &Tensor) -> Tensor {
@@ -48,7 +48,7 @@ pub fn weight_standardised(w: &Tensor) -> Tensor {
     let matrix = rows(w);
     let centred = &matrix - &matrix.keep_mean(&[1]);
     let n = matrix.dim(1) as f64;
-    let variance = centred.square().keep_sum(&[1]).mul_scalar(1.0 / (n - 1.0).max(1.0));
+    let variance = centred.square().sum_keepdim(&[1]).mul_scalar(1.0 / (n - 1.0).max(1.0));
     (&centred / &variance.sqrt().add_scalar(1e-5)).reshape(w.shape())
 }
 

@@ -222,7 +222,7 @@ impl Block {
     fn forward(&self, x: &Tensor, embedding: &Tensor, key: Option<&Key>) -> Tensor {
         let condition = self.condition.forward(embedding); // [N or 1, 2 K]
         let (rows, width) = (condition.dim(0), condition.dim(1) / 2);
-        let part = |i: usize| condition.slice_axis(1, i * width, width).reshape([rows, 1, 1, width]);
+        let part = |i: usize| condition.narrow(1, i * width, width).reshape([rows, 1, 1, width]);
         let h = self.convs[0].forward(&self.resample.apply(&self.norms[0].forward_silu(x)));
         let h = (self.norms[1].forward(&h) * part(0).add_scalar(1.0) + part(1)).silu();
         let h = key.map_or(h.clone(), |key| dropout(&h, self.dropout, key));
@@ -269,7 +269,7 @@ mod tests {
         let blocks = 15 * block(64) + 12 * (block(128) + 128 * 64 + 64);
         // At 16 and 8: 3 each down, 4 each up; one in the middle.
         let all = conv(3, 64) + blocks + 15 * attention + 2 * 64 + conv(64, 3);
-        assert_eq!((net.down.len(), net.up.len(), params.count()), (11, 14, all));
+        assert_eq!((net.down.len(), net.up.len(), params.numel()), (11, 14, all));
         assert_eq!(all, 3_687_363);
     }
 

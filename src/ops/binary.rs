@@ -75,7 +75,7 @@ impl Op for Binary {
             true => kernel.with("A_SPLAT", layout.a_splat()).with("B_SPLAT", layout.b_splat()),
             false => kernel,
         };
-        let mut words = vec![y.count().div_ceil(if layout.vec4 { 4 } else { 1 }) as u32, 0, 0, 0];
+        let mut words = vec![y.numel().div_ceil(if layout.vec4 { 4 } else { 1 }) as u32, 0, 0, 0];
         for list in [&layout.dims, &layout.a, &layout.b] {
             words.extend((0..8).map(|d| list.get(d).copied().unwrap_or(0) as u32));
         }
@@ -162,7 +162,7 @@ struct Choose;
 
 impl Op for Choose {
     fn name(&self) -> &'static str {
-        "choose"
+        "where"
     }
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
@@ -174,11 +174,11 @@ impl Op for Choose {
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        let quads = y.count().div_ceil(4) as u32;
+        let quads = y.numel().div_ceil(4) as u32;
         let slices = [x[0].slice(), x[1].slice(), x[2].slice(), y.slice()];
         let groups = Groups::Invocations(quads as u64);
         gpu.dispatch(
-            &Kernel::new(shader!("elementwise/choose.wgsl")),
+            &Kernel::new(shader!("elementwise/where.wgsl")),
             &[quads],
             &slices,
             groups,
@@ -188,7 +188,7 @@ impl Op for Choose {
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
         let zero = Tensor::scalar(ct.device(), 0.0);
-        vec![None, need[1].then(|| x[0].choose(ct, &zero)), need[2].then(|| x[0].choose(&zero, ct))]
+        vec![None, need[1].then(|| x[0].where_(ct, &zero)), need[2].then(|| x[0].where_(&zero, ct))]
     }
 }
 
@@ -218,10 +218,10 @@ binary! {
 impl Tensor {
     /// `self` as a condition: `a` where it is not 0, else `b`. All three broadcast.
     #[track_caller]
-    pub fn choose(&self, a: &Tensor, b: &Tensor) -> Tensor {
+    pub fn where_(&self, a: &Tensor, b: &Tensor) -> Tensor {
         let shape = self.shape().broadcast(a.shape()).and_then(|s| s.broadcast(b.shape()));
         let shape =
-            shape.unwrap_or_else(|| panic!("choose: {}, {}, {} do not broadcast", self.shape(), a.shape(), b.shape()));
+            shape.unwrap_or_else(|| panic!("where: {}, {}, {} do not broadcast", self.shape(), a.shape(), b.shape()));
         apply(Choose, &[&self.broadcast_to(&shape), &a.broadcast_to(&shape), &b.broadcast_to(&shape)])
     }
 }
@@ -315,8 +315,8 @@ pub fn cases() -> Vec<Case> {
         }
     }
     let inputs = [Input::below([3, 1], 2), Input::unit([4]), Input::unit([3, 4])];
-    cases.push(Case::new("choose", inputs, |x| x[0].choose(&x[1], &x[2])).exact());
+    cases.push(Case::new("where", inputs, |x| x[0].where_(&x[1], &x[2])).exact());
     let inputs = [Input::below([160, 1], 2), Input::unit([128]), Input::unit([160, 128])];
-    cases.push(Case::new("choose 160x128", inputs, |x| x[0].choose(&x[1], &x[2])).exact().order(0));
+    cases.push(Case::new("where 160x128", inputs, |x| x[0].where_(&x[1], &x[2])).exact().order(0));
     cases
 }

@@ -85,7 +85,7 @@ impl Input {
 
     /// The values: f32 numbers, so that every device starts from the same ones.
     pub fn draw(&self, key: &Key) -> Vec<f64> {
-        let n = self.shape.count();
+        let n = self.shape.numel();
         let order = match self.values {
             Values::Distinct => key.permutation(n),
             _ => Vec::new(),

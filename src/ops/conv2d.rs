@@ -105,7 +105,7 @@ impl Sizes {
 
     fn work(&self) -> Work {
         let taps = self.n * self.p * self.q * self.k * self.r * self.s * self.c;
-        let elements = self.x().count() + self.weights().count() + self.y().count();
+        let elements = self.x().numel() + self.weights().numel() + self.y().numel();
         Work { bytes: 4 * elements as u64, flops: 2 * taps as u64 }
     }
 
@@ -171,7 +171,7 @@ impl Op for Conv2d {
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        let mut out = vec![0.0; y.count()];
+        let mut out = vec![0.0; y.numel()];
         if let (Some(bias), k) = (x.get(2), y[3]) {
             out.iter_mut().enumerate().for_each(|(i, o)| *o = bias[i % k]);
         }
@@ -227,7 +227,7 @@ impl Op for InputGrad {
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        let mut out = vec![0.0; y.count()];
+        let mut out = vec![0.0; y.numel()];
         let Ok(sizes) = self.sizes(&x[0].shape, &x[1].shape) else { return out };
         sizes.visit(|xi, wi, yi| {
             for c in 0..sizes.c {
@@ -280,7 +280,7 @@ impl Op for WeightGrad {
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        let mut out = vec![0.0; y.count()];
+        let mut out = vec![0.0; y.numel()];
         let Ok(sizes) = self.sizes(&x[0].shape, &x[1].shape) else { return out };
         sizes.visit(|xi, wi, yi| {
             for c in 0..sizes.c {
@@ -352,7 +352,7 @@ impl Sizes {
             b: Operand::of(product.b),
             bias: product.bias.map(Tensor::slice),
             c: product.c.slice(),
-            c_count: product.c.count(),
+            c_count: product.c.numel(),
             c_row: product.c.dim(3),
             work: self.work(),
         };

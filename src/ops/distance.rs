@@ -44,7 +44,7 @@ impl Op for PairwiseSqDistances {
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
         // da_i = 2 sum_j ct_ij (a_i - b_j)
         let (a, b) = (&x[0], &x[1]);
-        let da = || (&(a * &ct.keep_sum(&[1])) - &ct.matmul(b)).mul_scalar(2.0);
+        let da = || (&(a * &ct.sum_keepdim(&[1])) - &ct.matmul(b)).mul_scalar(2.0);
         let db = || (&(b * &ct.sum_axes(&[0]).reshape([b.dim(0), 1])) - &ct.t_matmul(a)).mul_scalar(2.0);
         vec![need[0].then(da), need[1].then(db)]
     }

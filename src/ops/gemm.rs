@@ -30,7 +30,7 @@ impl<'a> Operand<'a> {
     /// The rows along the innermost dimension.
     pub fn of(x: &'a Tensor) -> Operand<'a> {
         let row = *x.shape().last().unwrap_or(&1);
-        Operand { slice: x.slice(), rows: x.count() / row.max(1), row }
+        Operand { slice: x.slice(), rows: x.numel() / row.max(1), row }
     }
 }
 

@@ -64,7 +64,7 @@ impl Op for Gather {
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
         let ([outer, dim, inner], n) = (x[0].shape.around(self.axis), y[self.axis]);
-        let mut out = Vec::with_capacity(y.count());
+        let mut out = Vec::with_capacity(y.numel());
         for (o, k) in (0..outer).flat_map(|o| (0..n).map(move |k| (o, k))) {
             let from = (o * dim + index_at(&x[1], o * self.lists.stride(n) + k, dim)) * inner;
             out.extend_from_slice(&x[0][from..from + inner]);
@@ -75,8 +75,8 @@ impl Op for Gather {
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let ([_, dim, inner], n) = (x[0].shape().around(self.axis), y.dim(self.axis));
         let (kernel, width) = packed(shader!("movement/gather.wgsl"), inner);
-        let words = [y.count() / width, dim, n, inner / width, self.lists.stride(n)].map(|w| w as u32);
-        let work = Work::bytes((2 * y.count() + x[1].count()) as u64 * 4);
+        let words = [y.numel() / width, dim, n, inner / width, self.lists.stride(n)].map(|w| w as u32);
+        let work = Work::bytes((2 * y.numel() + x[1].numel()) as u64 * 4);
         let groups = Groups::Linear((words[0] as u64).div_ceil(1024));
         gpu.dispatch(&kernel, &words, &[x[0].slice(), x[1].slice(), y.slice()], groups, work);
     }
@@ -111,7 +111,7 @@ fn scatter_add(x: &Tensor, index: &Tensor, op: ScatterAdd) -> Tensor {
     let part = |start: usize| {
         let len = MAX_INDICES.min(n - start);
         let last = index.shape().rank() - 1;
-        apply(op, &[&x.slice_axis(op.axis, start, len), &index.slice_axis(last, start, len)])
+        apply(op, &[&x.narrow(op.axis, start, len), &index.narrow(last, start, len)])
     };
     let first = part(0);
     (MAX_INDICES..n).step_by(MAX_INDICES).map(part).fold(first, |sum, part| sum + part)
@@ -132,7 +132,7 @@ impl Op for ScatterAdd {
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
         let [outer, n, inner] = x[0].shape.around(self.axis);
-        let mut out = vec![0.0; y.count()];
+        let mut out = vec![0.0; y.numel()];
         for (o, k) in (0..outer).flat_map(|o| (0..n).map(move |k| (o, k))) {
             let to = (o * self.dim + index_at(&x[1], o * self.lists.stride(n) + k, self.dim)) * inner;
             (0..inner).for_each(|i| out[to + i] += x[0][(o * n + k) * inner + i]);
@@ -143,7 +143,7 @@ impl Op for ScatterAdd {
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let [_, n, inner] = x[0].shape().around(self.axis);
         let (kernel, width) = packed(shader!("movement/scatter_add.wgsl"), inner);
-        let words = [y.count() / width, self.dim, n, inner / width, self.lists.stride(n)].map(|w| w as u32);
+        let words = [y.numel() / width, self.dim, n, inner / width, self.lists.stride(n)].map(|w| w as u32);
         let groups = Groups::Invocations(words[0] as u64);
         gpu.dispatch(&kernel, &words, &[x[0].slice(), x[1].slice(), y.slice()], groups, elementwise_work(x, y, 0));
     }
@@ -180,11 +180,11 @@ impl Op for ScatterRows {
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        gpu.copy(x[0].slice(), y.slice(), 0, y.count() as u64 * 4);
+        gpu.copy(x[0].slice(), y.slice(), 0, y.numel() as u64 * 4);
         let [_, dim, inner] = x[0].shape().around(0);
         let (kernel, width) = packed(shader!("movement/scatter_rows.wgsl"), inner);
-        let words = [x[2].count() / width, dim, inner / width].map(|w| w as u32);
-        let work = Work::bytes(2 * x[2].count() as u64 * 4);
+        let words = [x[2].numel() / width, dim, inner / width].map(|w| w as u32);
+        let work = Work::bytes(2 * x[2].numel() as u64 * 4);
         let groups = Groups::Invocations(words[0] as u64);
         gpu.dispatch(&kernel, &words, &[x[2].slice(), x[1].slice(), y.slice()], groups, work);
     }

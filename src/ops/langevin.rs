@@ -1,4 +1,4 @@
-//! One step of Langevin dynamics, fused: drift, tether, noise and clip in one pass over memory.
+//! One step of Langevin dynamics, fused: drift, coupling, noise and clip in one pass over memory.
 
 use super::random::key_words;
 use super::schedule::{Lookup, lookup};
@@ -43,7 +43,7 @@ impl Coefficient {
     fn at(&self, sample: usize) -> f64 {
         match self {
             Coefficient::Scalar(value) => *value,
-            Coefficient::Tensor(values) => values.array()[if values.count() == 1 { 0 } else { sample }],
+            Coefficient::Tensor(values) => values.array()[if values.numel() == 1 { 0 } else { sample }],
         }
     }
 
@@ -53,7 +53,7 @@ impl Coefficient {
             Coefficient::Scalar(value) => x.mul_scalar(*value),
             Coefficient::Tensor(values) => {
                 let mut shape = vec![1; x.shape().rank()];
-                shape[0] = values.count();
+                shape[0] = values.numel();
                 x * &values.reshape(shape)
             }
         }
@@ -77,10 +77,10 @@ impl Coefficient {
 
 /// A Langevin step, for any of the papers' samplers:
 ///
-/// x' = clip(x - step_n grad - tether_n (x - anchor) + noise_n xi, lo, hi),  xi ~ N(0, I), n the sample
+/// x' = clip(x - step_n grad - coupling_n (x - center) + noise_n xi, lo, hi),  xi ~ N(0, I), n the sample
 ///
 /// - exact Langevin for p ~ exp(-E) with step size e: step = e/2, noise = sqrt(e), grad = dE/dx
-/// - recovery likelihood (CDRL): step = 1/2, tether = c_t and noise = s_t per sample, anchor = x_t
+/// - recovery likelihood (CDRL): step = 1/2, coupling = c_t and noise = s_t per sample, center = x_t
 /// - short-run chains on images (Improved CD): step = 100, noise = 0.001, clip to (0, 1)
 ///
 /// ```
@@ -95,20 +95,20 @@ impl Coefficient {
 pub struct LangevinStep {
     step: Coefficient,
     noise: Coefficient,
-    tether: Coefficient,
-    anchor: Option<Tensor>,
+    coupling: Coefficient,
+    center: Option<Tensor>,
     clip: Option<(f64, f64)>,
 }
 
 impl LangevinStep {
     /// x' = x - step grad + noise xi
     pub fn new(step: impl Into<Coefficient>, noise: impl Into<Coefficient>) -> LangevinStep {
-        LangevinStep { step: step.into(), noise: noise.into(), tether: 0.0.into(), anchor: None, clip: None }
+        LangevinStep { step: step.into(), noise: noise.into(), coupling: 0.0.into(), center: None, clip: None }
     }
 
-    /// Adds the pull `- tether (x - anchor)`; the gradient also flows into the anchor.
-    pub fn tether(self, tether: impl Into<Coefficient>, anchor: &Tensor) -> LangevinStep {
-        LangevinStep { tether: tether.into(), anchor: Some(anchor.clone()), ..self }
+    /// Adds the pull `- coupling (x - center)`; the gradient also flows into the center.
+    pub fn coupling(self, coupling: impl Into<Coefficient>, center: &Tensor) -> LangevinStep {
+        LangevinStep { coupling: coupling.into(), center: Some(center.clone()), ..self }
     }
 
     /// Clips the result, after the noise; no gradient flows where it is clipped.
@@ -118,17 +118,17 @@ impl LangevinStep {
 
     /// The next state of the chains `x` `[N, ...]`, given `grad` = dE/dx. The noise is `Tensor::normal(x.shape(), key)`.
     ///
-    /// Linear in x, grad and anchor: differentiable to any order.
+    /// Linear in x, grad and center: differentiable to any order.
     #[track_caller]
     pub fn apply(&self, x: &Tensor, grad: &Tensor, key: &Key) -> Tensor {
         let mut inputs = vec![x, grad];
-        inputs.extend(self.anchor.as_ref());
-        let step = LangevinStep { anchor: self.anchor.as_ref().map(Tensor::detach), ..self.clone() };
+        inputs.extend(self.center.as_ref());
+        let step = LangevinStep { center: self.center.as_ref().map(Tensor::detach), ..self.clone() };
         apply(Langevin { step, key: key.clone() }, &inputs)
     }
 }
 
-/// [`LangevinStep`] as an op on (x, grad, anchor if any).
+/// [`LangevinStep`] as an op on (x, grad, center if any).
 struct Langevin {
     step: LangevinStep,
     key: Key,
@@ -141,44 +141,44 @@ impl Op for Langevin {
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
         if x[1..].iter().any(|s| *s != x[0]) {
-            return Err("state, gradient and anchor must have one shape".into());
+            return Err("state, gradient and center must have one shape".into());
         }
         self.step.step.check("step", x[0])?;
-        self.step.tether.check("tether", x[0])?;
+        self.step.coupling.check("coupling", x[0])?;
         self.step.noise.check("noise", x[0])?;
         Ok(x[0].clone())
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        let per_sample = y.count() / y.first().copied().unwrap_or(1).max(1);
+        let per_sample = y.numel() / y.first().copied().unwrap_or(1).max(1);
         let clock = self.key.clock.as_ref().map_or(0, |c| c.array()[0] as u32);
         let element = |i: usize| {
             let n = i / per_sample;
             let mut next = x[0][i] - self.step.step.at(n) * x[1][i];
-            if let Some(anchor) = x.get(2) {
-                next -= self.step.tether.at(n) * (x[0][i] - anchor[i]);
+            if let Some(center) = x.get(2) {
+                next -= self.step.coupling.at(n) * (x[0][i] - center[i]);
             }
             next += self.step.noise.at(n) * normal_at(&self.key, i as u64, clock);
             self.step.clip.map_or(next, |(lo, hi)| next.max(lo).min(hi))
         };
-        (0..y.count()).map(element).collect()
+        (0..y.numel()).map(element).collect()
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        let LangevinStep { step, noise, tether, clip, .. } = &self.step;
-        let (quads, samples) = (y.count().div_ceil(4), y.shape().first().copied().unwrap_or(1));
+        let LangevinStep { step, noise, coupling, clip, .. } = &self.step;
+        let (quads, samples) = (y.numel().div_ceil(4), y.shape().first().copied().unwrap_or(1));
         let (lo, hi) = clip.unwrap_or_default();
-        let mut words = [quads, samples, y.count() / samples].map(|w| w as u32).to_vec();
-        words.extend([step.scalar(), tether.scalar(), noise.scalar(), lo, hi].map(bits));
+        let mut words = [quads, samples, y.numel() / samples].map(|w| w as u32).to_vec();
+        words.extend([step.scalar(), coupling.scalar(), noise.scalar(), lo, hi].map(bits));
         words.extend(key_words(&self.key));
         let kernel = Kernel::new(shader!("langevin/step.wgsl"))
             .with("STEP", step.code(y.shape()).max(Lookup::Params as u32))
-            .with("TETHER", tether.code(y.shape()))
+            .with("COUPLING", coupling.code(y.shape()))
             .with("NOISE", noise.code(y.shape()))
             .with("CLIP", clip.is_some());
         let zero = gpu.zero();
         let or_zero = |t: Option<&Tensor>| t.map_or(zero.clone(), |t| t.slice().clone());
-        let given = [x.get(2), step.tensor(), tether.tensor(), noise.tensor(), self.key.clock.as_ref()].map(or_zero);
+        let given = [x.get(2), step.tensor(), coupling.tensor(), noise.tensor(), self.key.clock.as_ref()].map(or_zero);
         let mut slices = vec![x[0].slice(), x[1].slice()];
         slices.extend(&given);
         slices.push(y.slice());
@@ -186,7 +186,7 @@ impl Op for Langevin {
     }
 
     fn vjp(&self, _: &[Tensor], y: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
-        let LangevinStep { step, tether, clip, .. } = &self.step;
+        let LangevinStep { step, coupling, clip, .. } = &self.step;
         let ct = match clip {
             None => ct.clone(),
             Some((lo, hi)) => {
@@ -194,7 +194,7 @@ impl Op for Langevin {
                 ct * &(&bound(*lo).less(&y) * &y.less(&bound(*hi)))
             }
         };
-        let pull = || tether.times(&ct);
+        let pull = || coupling.times(&ct);
         let dx = || if need.len() == 3 { &ct - &pull() } else { ct.clone() };
         let mut grads = vec![need[0].then(dx), need[1].then(|| -step.times(&ct))];
         grads.extend(need.get(2).map(|needed| needed.then(pull)));
@@ -220,19 +220,19 @@ pub fn cases() -> Vec<Case> {
         let mut inputs = fields(3);
         inputs.extend([Input::below([n], 8), Input::below([1], 100)]);
         let k = key.clone();
-        let tethered = move |x: &[Tensor]| {
+        let coupled = move |x: &[Tensor]| {
             let c = x[3].mul_scalar(0.125);
-            let step = LangevinStep::new(&c, &c.add_scalar(0.5)).tether(&c.mul_scalar(0.3), &x[2]);
+            let step = LangevinStep::new(&c, &c.add_scalar(0.5)).coupling(&c.mul_scalar(0.3), &x[2]);
             step.apply(&x[0], &x[1], &k.clocked(&x[4]))
         };
-        cases.push(Case::new(format!("tethered {label}"), inputs, tethered).ulps(64.0, 2.0).order(order));
+        cases.push(Case::new(format!("coupled {label}"), inputs, coupled).ulps(64.0, 2.0).order(order));
 
         // A state clear of the clip's corners: the drift moves it by less than 0.2. One step size for all, on the device.
         let inputs = vec![Input::apart(shape.clone(), 0.3, 0.7), Input::unit(shape.clone()), Input::below([1], 2)];
         let k = key.clone();
         let clipped = move |x: &[Tensor]| {
             let size = x[2].mul_scalar(0.1).add_scalar(0.1);
-            LangevinStep::new(&size, 0.001).tether(0.1, &x[1]).clip(0.0, 1.0).apply(&x[0], &x[1], &k)
+            LangevinStep::new(&size, 0.001).coupling(0.1, &x[1]).clip(0.0, 1.0).apply(&x[0], &x[1], &k)
         };
         cases.push(Case::new(format!("clipped {label}"), inputs, clipped).ulps(16.0, 1.0).order(order));
     }

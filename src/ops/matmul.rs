@@ -66,7 +66,7 @@ impl Op for Matmul {
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
         let Ok(Sizes { batch, m, n, k }) = self.sizes(&x[0].shape, &x[1].shape) else { return Vec::new() };
-        let mut c = vec![0.0; y.count()];
+        let mut c = vec![0.0; y.numel()];
         for i in 0..batch {
             let (a, b) = (&x[0][i * m * k..], &x[1][i * k * n..]);
             for row in 0..m {
@@ -156,7 +156,7 @@ fn product(a: &Tensor, b: &Tensor, transpose_a: bool, transpose_b: bool) -> Tens
     if rb == 2 && !transpose_a {
         // One matrix for the whole batch: the rows of the batch are rows of one product.
         let k = a.dim(ra - 1);
-        let y = apply(matmul, &[&a.reshape([a.count() / k.max(1), k]), b]);
+        let y = apply(matmul, &[&a.reshape([a.numel() / k.max(1), k]), b]);
         let mut shape = a.shape().clone();
         shape.0[ra - 1] = y.dim(1);
         return y.reshape(shape);
@@ -194,7 +194,7 @@ impl Tensor {
     pub fn linear(&self, w: &Tensor, bias: Option<&Tensor>) -> Tensor {
         let rank = self.shape().rank();
         assert!(rank >= 1 && w.shape().rank() == 2, "linear: x {}, w {}", self.shape(), w.shape());
-        let rows = self.reshape([self.count() / self.dim(rank - 1).max(1), self.dim(rank - 1)]);
+        let rows = self.reshape([self.numel() / self.dim(rank - 1).max(1), self.dim(rank - 1)]);
         let inputs: Vec<&Tensor> = [&rows, w].into_iter().chain(bias).collect();
         let mut shape = self.shape().clone();
         shape.0[rank - 1] = w.dim(0);

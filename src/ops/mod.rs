@@ -120,13 +120,13 @@ pub(crate) fn apply_on(device: &Device, op: impl Op, x: &[&Tensor], shape: Shape
         Device::Oracle => {
             let arrays: Vec<Array> = inputs.iter().map(Tensor::array).collect();
             let data = op.reference(&arrays, &shape);
-            assert_eq!(data.len(), shape.count(), "{}: reference returned a wrong count", op.name());
+            assert_eq!(data.len(), shape.numel(), "{}: reference returned a wrong count", op.name());
             Tensor::from_storage(device, shape, Storage::Host(RefCell::new(Rc::new(data))), None)
         }
         Device::Gpu(gpu) => {
-            let slice = gpu.alloc(shape.count() as u64 * 4);
+            let slice = gpu.alloc(shape.numel() as u64 * 4);
             let y = Tensor::from_storage(device, shape, Storage::Gpu(slice), None);
-            if y.count() > 0 {
+            if y.numel() > 0 {
                 op.launch(gpu, &inputs, &y);
             }
             y
@@ -158,8 +158,8 @@ impl<T: Op> Backward for History<T> {
 
 /// The least work of an elementwise kernel over these tensors: each element moved once, `flops` per result.
 pub(crate) fn elementwise_work(x: &[Tensor], y: &Tensor, flops: u64) -> Work {
-    let elements: usize = x.iter().map(Tensor::count).sum::<usize>() + y.count();
-    Work { bytes: elements as u64 * 4, flops: flops * y.count() as u64 }
+    let elements: usize = x.iter().map(Tensor::numel).sum::<usize>() + y.numel();
+    Work { bytes: elements as u64 * 4, flops: flops * y.numel() as u64 }
 }
 
 /// The bits of a float parameter.

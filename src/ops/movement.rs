@@ -14,7 +14,7 @@ impl Op for Reshape {
     }
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
-        if x[0].count() == self.0.count() { Ok(self.0.clone()) } else { Err(format!("{} has another count", self.0)) }
+        if x[0].numel() == self.0.numel() { Ok(self.0.clone()) } else { Err(format!("{} has another count", self.0)) }
     }
 
     fn reference(&self, x: &[Array], _: &Shape) -> Vec<f64> {
@@ -71,7 +71,7 @@ fn read_reference(readings: &[Reading], x: &Array, y: &Shape, fill: f64) -> Vec<
 fn read_launch(readings: &[Reading], gpu: &Gpu, x: &Tensor, y: &Tensor, fill: f64) {
     let readings = merge(readings);
     assert!(readings.len() <= 6, "movement operations take at most 6 separate dimensions, got {}", y.shape());
-    let mut words = vec![y.count() as u32, bits(fill), 0, 0];
+    let mut words = vec![y.numel() as u32, bits(fill), 0, 0];
     let field = |f: fn(&Reading) -> u32| (0..8).map(move |d| (d, f)).collect::<Vec<_>>();
     for list in [
         field(|r| r.dim as u32),
@@ -85,8 +85,8 @@ fn read_launch(readings: &[Reading], gpu: &Gpu, x: &Tensor, y: &Tensor, fill: f6
     }
     let plain = readings.iter().all(|r| r.gap == 1 && r.start == 0 && r.step == 1 && r.dim <= r.size);
     let kernel = Kernel::new(shader!("movement/read.wgsl")).with("RANK", readings.len()).with("MASKED", !plain);
-    let work = Work::bytes((x.count().min(y.count()) + y.count()) as u64 * 4);
-    gpu.dispatch(&kernel, &words, &[x.slice(), y.slice()], Groups::Linear(y.count().div_ceil(1024) as u64), work);
+    let work = Work::bytes((x.numel().min(y.numel()) + y.numel()) as u64 * 4);
+    gpu.dispatch(&kernel, &words, &[x.slice(), y.slice()], Groups::Linear(y.numel().div_ceil(1024) as u64), work);
 }
 
 /// Merges neighbouring dimensions that are read whole and contiguously.
@@ -307,7 +307,7 @@ impl Op for Concat {
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
         let [outer, _, inner] = y.around(self.0);
-        let mut out = Vec::with_capacity(y.count());
+        let mut out = Vec::with_capacity(y.numel());
         for o in 0..outer {
             for part in x {
                 let run = part.shape[self.0] * inner;
@@ -323,10 +323,10 @@ impl Op for Concat {
         let mut start = 0;
         for part in x {
             let run = part.dim(self.0) * inner;
-            let words = [part.count() as u32, run as u32, (total * inner) as u32, (start * inner) as u32];
+            let words = [part.numel() as u32, run as u32, (total * inner) as u32, (start * inner) as u32];
             let work = elementwise_work(std::slice::from_ref(part), part, 0);
             if outer * run > 0 {
-                let groups = Groups::Invocations(part.count() as u64);
+                let groups = Groups::Invocations(part.numel() as u64);
                 gpu.dispatch(&kernel, &words, &[part.slice(), y.slice()], groups, work);
             }
             start += part.dim(self.0);
@@ -337,7 +337,7 @@ impl Op for Concat {
         let mut start = 0;
         let part = |(part, &need): (&Tensor, &bool)| {
             let len = part.dim(self.0);
-            let grad = need.then(|| ct.slice_axis(self.0, start, len));
+            let grad = need.then(|| ct.narrow(self.0, start, len));
             start += len;
             grad
         };
@@ -380,7 +380,7 @@ impl Tensor {
 
     /// Elements `start..start + len` along an axis.
     #[track_caller]
-    pub fn slice_axis(&self, axis: usize, start: usize, len: usize) -> Tensor {
+    pub fn narrow(&self, axis: usize, start: usize, len: usize) -> Tensor {
         self.slice_step(axis, start, 1, len)
     }
 
@@ -427,8 +427,8 @@ pub fn cases() -> Vec<Case> {
         case("transpose", &[127, 129], |x| x[0].transpose()),
         case("broadcast", &[3, 1], |x| x[0].broadcast_to([2, 3, 4])),
         case("broadcast", &[1], |x| x[0].broadcast_to([65_536 * 3])),
-        case("slice", &[5, 4], |x| x[0].slice_axis(0, 1, 3)),
-        case("slice nothing", &[5, 4], |x| x[0].slice_axis(1, 2, 0)),
+        case("slice", &[5, 4], |x| x[0].narrow(0, 1, 3)),
+        case("slice nothing", &[5, 4], |x| x[0].narrow(1, 2, 0)),
         case("slice step", &[2, 7, 3], |x| x[0].slice_step(1, 1, 2, 3)),
         case("slice back", &[2, 7], |x| x[0].slice_step(1, 6, -3, 3)),
         case("flip", &[3, 5], |x| x[0].flip(1)),

@@ -60,7 +60,7 @@ impl Setting {
         let zero = gpu.zero();
         let [gamma, beta] = [0, 1].map(|i| affine.get(i).map_or(&zero, |t| t.slice()));
         let slices: Vec<&Slice> = [x.slice(), gamma, beta].into_iter().chain(rest.iter().copied()).collect();
-        let work = Work { bytes: (traffic * x.count() * 4) as u64, flops: 10 * x.count() as u64 };
+        let work = Work { bytes: (traffic * x.numel() * 4) as u64, flops: 10 * x.numel() as u64 };
         let groups = if alone { Groups::Invocations(count as u64) } else { Groups::Linear(count as u64) };
         gpu.dispatch(&kernel.with("SILU", self.silu), &words, &slices, groups, work);
     }
@@ -165,7 +165,7 @@ impl Op for GroupNorm {
         let mut grads = vec![need[0].then(|| apply(InputGrad(self.0), &inputs))];
         if x.len() == 3 {
             let sums = (need[1] || need[2]).then(|| apply(AffineGrad(self.0), &inputs).sum_axes(&[0]));
-            let row = |i: usize| sums.as_ref().map(|s| s.slice_axis(0, i, 1).reshape(x[1].shape()));
+            let row = |i: usize| sums.as_ref().map(|s| s.narrow(0, i, 1).reshape(x[1].shape()));
             grads.extend([row(0), row(1)]);
         }
         grads
@@ -238,7 +238,7 @@ impl Op for AffineGrad {
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
         let n = Normalised::new(self.0, &x[0]);
-        let mut out = vec![0.0; y.count()];
+        let mut out = vec![0.0; y.numel()];
         for i in 0..n.xhat.len() {
             let at = y.offset(&[i / (n.shape[1] * n.shape[2]), 0, n.channel(i)]);
             let ct_z = n.ct_z(i, &x[2..], &x[1]);
@@ -254,7 +254,7 @@ impl Op for AffineGrad {
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, u: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
         let parts = Parts::new(self.0, &x[0], &x[2..]);
-        let (u_gamma, u_beta) = (u.slice_axis(1, 0, 1), u.slice_axis(1, 1, 1));
+        let (u_gamma, u_beta) = (u.narrow(1, 0, 1), u.narrow(1, 1, 1));
         // sum_s s'(z) ct k with k = u_gamma xhat + u_beta.
         let k = &(&parts.xhat * &u_gamma) + &u_beta;
         let ct_z = parts.bend(&(&x[1] * &k));
@@ -355,7 +355,7 @@ impl Tensor {
     #[track_caller]
     pub fn layer_norm(&self, eps: f64, affine: Option<(&Tensor, &Tensor)>) -> Tensor {
         let last = self.dim(self.shape().rank() - 1);
-        let rows = self.reshape([self.count() / last.max(1), last]);
+        let rows = self.reshape([self.numel() / last.max(1), last]);
         rows.group_norm(1, eps, affine).reshape(self.shape())
     }
 

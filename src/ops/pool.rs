@@ -48,7 +48,7 @@ impl Windows {
         let kernel = if width == 4 { kernel.with("T", "vec4f") } else { kernel };
         let image = x[0].shape();
         let mut words =
-            [y.count() / width, image[1], image[2], image[3] / width, y.dim(1), y.dim(2)].map(|w| w as u32).to_vec();
+            [y.numel() / width, image[1], image[2], image[3] / width, y.dim(1), y.dim(2)].map(|w| w as u32).to_vec();
         words.push(bits(self.scale));
         let groups = Groups::Invocations(words[0] as u64);
         gpu.dispatch(&kernel, &words, &[x[0].slice(), y.slice()], groups, elementwise_work(x, y, 1));
@@ -73,7 +73,7 @@ impl Op for Pool {
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        let mut out = vec![0.0; y.count()];
+        let mut out = vec![0.0; y.numel()];
         self.0.pairs(&x[0].shape, y, |pixel, window| out[window] += self.0.scale * x[0][pixel]);
         out
     }
@@ -108,7 +108,7 @@ impl Op for Unpool {
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        let mut out = vec![0.0; y.count()];
+        let mut out = vec![0.0; y.numel()];
         self.windows.pairs(y, &x[0].shape, |pixel, window| out[pixel] += self.windows.scale * x[0][window]);
         out
     }

@@ -35,17 +35,17 @@ impl Op for Random {
             Law::Normal => normal_at(&self.key, i, clock),
             Law::Bits => (self.key.bits(i, clock) >> 8) as f64,
         };
-        (0..y.count() as u64).map(element).collect()
+        (0..y.numel() as u64).map(element).collect()
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        let quads = y.count().div_ceil(4) as u32;
+        let quads = y.numel().div_ceil(4) as u32;
         let mut words = vec![quads, 0, 0, 0];
         words.extend(key_words(&self.key));
         let kernel = Kernel::new(shader!("random/draw.wgsl")).with("LAW", self.law as u32);
         let zero = gpu.zero();
         let clock = x.first().map_or(&zero, |c| c.slice());
-        let work = Work::bytes(y.count() as u64 * 4);
+        let work = Work::bytes(y.numel() as u64 * 4);
         gpu.dispatch(&kernel, &words, &[clock, y.slice()], Groups::Invocations(quads as u64), work);
     }
 

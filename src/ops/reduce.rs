@@ -53,7 +53,7 @@ impl Op for Reduce {
         for &axis in &self.axes {
             *shape.0.get_mut(axis).ok_or_else(|| format!("no axis {axis}"))? = 1;
         }
-        if self.kind != Kind::Sum && x[0].count() == 0 && shape.count() > 0 {
+        if self.kind != Kind::Sum && x[0].numel() == 0 && shape.numel() > 0 {
             return Err("the extreme of no elements is undefined".into());
         }
         Ok(shape)
@@ -61,7 +61,7 @@ impl Op for Reduce {
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
         let strides = y.broadcast_strides(&x[0].shape);
-        let mut out = vec![self.kind.identity(); y.count()];
+        let mut out = vec![self.kind.identity(); y.numel()];
         for (at, &v) in x[0].shape.indices().zip(x[0].iter()) {
             let o: usize = at.iter().zip(&strides).map(|(i, s)| i * s).sum();
             out[o] = self.kind.combine(out[o], v);
@@ -92,7 +92,7 @@ impl Op for Reduce {
         }
         // Elements that tie for the extreme share its cotangent.
         let winners = x[0].equal(&y.detach()).detach();
-        let share = winners.keep_sum(&self.axes);
+        let share = winners.sum_keepdim(&self.axes);
         vec![Some(&winners * &(ct / &share))]
     }
 }
@@ -195,12 +195,12 @@ impl Tensor {
     /// The sum over some axes, which disappear.
     #[track_caller]
     pub fn sum_axes(&self, axes: &[usize]) -> Tensor {
-        self.keep_sum(axes).drop_axes(axes)
+        self.sum_keepdim(axes).drop_axes(axes)
     }
 
     /// The sum over some axes, which stay with dimension 1.
     #[track_caller]
-    pub fn keep_sum(&self, axes: &[usize]) -> Tensor {
+    pub fn sum_keepdim(&self, axes: &[usize]) -> Tensor {
         if axes.iter().all(|&a| self.dim(a) == 1) { self.clone() } else { self.reduce(Kind::Sum, axes) }
     }
 
@@ -214,7 +214,7 @@ impl Tensor {
     #[track_caller]
     pub fn keep_mean(&self, axes: &[usize]) -> Tensor {
         let count: usize = axes.iter().map(|&a| self.dim(a)).product();
-        self.keep_sum(axes).mul_scalar(1.0 / count as f64)
+        self.sum_keepdim(axes).mul_scalar(1.0 / count as f64)
     }
 
     /// The largest element over some axes, which disappear; ties share the gradient.
@@ -233,7 +233,7 @@ impl Tensor {
     #[track_caller]
     pub fn logsumexp(&self, axes: &[usize]) -> Tensor {
         let top = self.detach().reduce(Kind::Max, axes);
-        (&(self - &top).exp().keep_sum(axes).log() + &top).drop_axes(axes)
+        (&(self - &top).exp().sum_keepdim(axes).log() + &top).drop_axes(axes)
     }
 
     /// The index of the first largest element along an axis, which disappears. Not differentiable.
@@ -255,7 +255,7 @@ impl Tensor {
         shape[axis] = n;
         let index = Tensor::iota(x.device(), n).reshape(shape);
         let none = Tensor::scalar(x.device(), n as f64);
-        x.equal(&x.reduce(kind, &[axis])).choose(&index, &none).min_axes(&[axis])
+        x.equal(&x.reduce(kind, &[axis])).where_(&index, &none).min_axes(&[axis])
     }
 
     /// 0, 1, ..., n - 1.
@@ -273,7 +273,7 @@ impl Tensor {
         let extra = self.shape().rank() - shape.rank();
         let stretched = |&d: &usize| d < extra || (shape[d - extra] == 1 && self.shape()[d] != 1);
         let axes: Vec<usize> = (0..self.shape().rank()).filter(stretched).collect();
-        self.keep_sum(&axes).reshape(shape)
+        self.sum_keepdim(&axes).reshape(shape)
     }
 }
 

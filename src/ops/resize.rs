@@ -53,7 +53,7 @@ impl Resize {
         let width = if inner.is_multiple_of(4) { 4 } else { 1 };
         let kernel = Kernel::new(source).with("LINEAR", self.linear);
         let kernel = if width == 4 { kernel.with("T", "vec4f") } else { kernel };
-        let words = [y.count() / width, self.dim, self.n, inner / width].map(|w| w as u32);
+        let words = [y.numel() / width, self.dim, self.n, inner / width].map(|w| w as u32);
         let groups = Groups::Invocations(words[0] as u64);
         gpu.dispatch(&kernel, &words, &[x[0].slice(), y.slice()], groups, elementwise_work(x, y, 3));
     }
@@ -69,7 +69,7 @@ impl Op for Resize {
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        let mut out = vec![0.0; y.count()];
+        let mut out = vec![0.0; y.numel()];
         self.pairs(y, |full, new, weight| out[new] += weight * x[0][full]);
         out
     }
@@ -96,7 +96,7 @@ impl Op for ResizeAdjoint {
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        let mut out = vec![0.0; y.count()];
+        let mut out = vec![0.0; y.numel()];
         self.0.pairs(&x[0].shape, |full, new, weight| out[full] += weight * x[0][new]);
         out
     }

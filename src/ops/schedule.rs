@@ -23,8 +23,8 @@ pub(crate) enum Lookup {
 
 /// How elements of `x` `[N, ...]` find their entry in a tensor of shape `[N]` or `[1]`.
 pub(crate) fn lookup(values: &Shape, x: &Shape) -> Lookup {
-    match x.count() / x.first().copied().unwrap_or(1).max(1) {
-        _ if values.count() == 1 => Lookup::Common,
+    match x.numel() / x.first().copied().unwrap_or(1).max(1) {
+        _ if values.numel() == 1 => Lookup::Common,
         per_sample if per_sample.is_multiple_of(4) => Lookup::Whole,
         _ => Lookup::Ragged,
     }
@@ -60,7 +60,7 @@ impl Op for LevelMix {
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
         let (table, level) = (&x[0], &x[1]);
-        let per_sample = y.count() / y.first().copied().unwrap_or(1).max(1);
+        let per_sample = y.numel() / y.first().copied().unwrap_or(1).max(1);
         let clock = self.key.as_ref().and_then(|k| k.clock.as_ref()).map_or(0, |c| c.array()[0] as u32);
         let element = |i: usize| {
             let n = if level.len() == 1 { 0 } else { i / per_sample };
@@ -69,12 +69,12 @@ impl Op for LevelMix {
             let noise = self.key.as_ref().map_or(0.0, |key| row[2] * normal_at(key, i as u64, clock));
             row[self.column] * x[2][i] + second + noise
         };
-        (0..y.count()).map(element).collect()
+        (0..y.numel()).map(element).collect()
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        let (quads, samples) = (y.count().div_ceil(4), y.shape().first().copied().unwrap_or(1));
-        let mut words = [quads, samples, y.count() / samples, 0].map(|w| w as u32).to_vec();
+        let (quads, samples) = (y.numel().div_ceil(4), y.shape().first().copied().unwrap_or(1));
+        let mut words = [quads, samples, y.numel() / samples, 0].map(|w| w as u32).to_vec();
         words.extend(self.key.as_ref().map(key_words).unwrap_or_default());
         let kernel = Kernel::new(shader!("schedule/mix.wgsl"))
             .with("LEVEL", lookup(x[1].shape(), y.shape()) as u32)

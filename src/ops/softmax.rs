@@ -31,7 +31,7 @@ impl Op for Softmax {
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let dim = y.dim(y.shape().rank() - 1);
-        let rows = y.count() / dim;
+        let rows = y.numel() / dim;
         let (fold, width) = if dim.is_multiple_of(4) { ("common/vec4.wgsl", 4) } else { ("common/scalar.wgsl", 1) };
         // As many lanes as a row feeds with a few elements each; the rest of the workgroup takes other rows.
         let size = if gpu.profile().software { 8 } else { 256 };
@@ -40,7 +40,7 @@ impl Op for Softmax {
         let kernel = kernel.with("ROWS", size / lanes).with("LOG", self.log);
         let words = [rows as u32, (dim / width) as u32];
         let groups = Groups::Linear(rows.div_ceil(size / lanes) as u64);
-        let work = Work { bytes: y.count() as u64 * 8, flops: y.count() as u64 * 5 };
+        let work = Work { bytes: y.numel() as u64 * 8, flops: y.numel() as u64 * 5 };
         gpu.dispatch(&kernel, &words, &[x[0].slice(), y.slice()], groups, work);
     }
 
@@ -48,11 +48,11 @@ impl Op for Softmax {
         let last = [x[0].shape().rank() - 1];
         vec![Some(match self.log {
             // dx = ct - softmax(x) sum(ct)
-            true => ct - &(&y.exp() * &ct.keep_sum(&last)),
+            true => ct - &(&y.exp() * &ct.sum_keepdim(&last)),
             // dx = y (ct - <ct, y>)
             false => {
                 let weighted = ct * y;
-                &weighted - &(y * &weighted.keep_sum(&last))
+                &weighted - &(y * &weighted.sum_keepdim(&last))
             }
         })]
     }

@@ -33,11 +33,11 @@ impl Op for Argsort {
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let dim = y.dim(y.shape().rank() - 1);
-        let (rows, padded) = (y.count() / dim, dim.next_power_of_two().max(2));
+        let (rows, padded) = (y.numel() / dim, dim.next_power_of_two().max(2));
         let total = rows * padded;
         let pairs = gpu.alloc(total as u64 * 8);
         let sizes = [total, dim, padded].map(|w| w as u32);
-        let work = Work::bytes((y.count() * 4 + total * 8) as u64);
+        let work = Work::bytes((y.numel() * 4 + total * 8) as u64);
         let load = Kernel::new(shader!("sort/load.wgsl"));
         gpu.dispatch(&load, &sizes, &[x[0].slice(), &pairs], Groups::Invocations(total as u64), work);
 
@@ -78,9 +78,9 @@ impl Op for Argsort {
             stage *= 2;
         }
 
-        let words = [y.count(), dim, padded].map(|w| w as u32);
+        let words = [y.numel(), dim, padded].map(|w| w as u32);
         let kernel = Kernel::new(shader!("sort/indices.wgsl"));
-        gpu.dispatch(&kernel, &words, &[&pairs, y.slice()], Groups::Invocations(y.count() as u64), work);
+        gpu.dispatch(&kernel, &words, &[&pairs, y.slice()], Groups::Invocations(y.numel() as u64), work);
     }
 
     fn vjp(&self, _: &[Tensor], _: &Tensor, _: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {

@@ -167,7 +167,7 @@ impl Op for Unary {
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        let quads = y.count().div_ceil(4);
+        let quads = y.numel().div_ceil(4);
         let kernel = Kernel::new(shader!("elementwise/unary.wgsl")).with("OP", self.function.code);
         let words = [quads as u32, bits(self.a), bits(self.b)];
         let groups = Groups::Linear(quads.div_ceil(1024) as u64);
@@ -201,7 +201,7 @@ impl Op for UnaryGrad {
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        let quads = y.count().div_ceil(4);
+        let quads = y.numel().div_ceil(4);
         let kernel = Kernel::new(shader!("elementwise/unary_grad.wgsl")).with("OP", self.0.function.code);
         let words = [quads as u32, bits(self.0.a), bits(self.0.b)];
         let slices = [x[0].slice(), x[1].slice(), y.slice()];

@@ -86,7 +86,7 @@ impl Adam {
         let kernel = Kernel::new(shader!("optim/adam.wgsl"));
         let [ps, gs, ms, vs, nexts] = [p, g, &m, &v, &next].map(parts);
         for i in 0..ps.len() {
-            let n = ps[i].count() as u64;
+            let n = ps[i].numel() as u64;
             let quads = n.div_ceil(4);
             let words = [quads as u32, beta1, beta2, eps, decay, clip];
             let slices = [&ps[i], &gs[i], norm, self.hyper.tensor(), &ms[i], &vs[i], &nexts[i]].map(|t| t.slice());

@@ -25,9 +25,9 @@ impl Ema {
             Device::Gpu(gpu) => {
                 let kernel = Kernel::new(shader!("optim/ema.wgsl"));
                 for (p, e) in parts(&p).iter().zip(&parts(&e)) {
-                    let quads = p.count().div_ceil(4) as u32;
+                    let quads = p.numel().div_ceil(4) as u32;
                     let words = [quads, (self.decay as f32).to_bits()];
-                    let work = Work { bytes: 12 * p.count() as u64, flops: 3 * p.count() as u64 };
+                    let work = Work { bytes: 12 * p.numel() as u64, flops: 3 * p.numel() as u64 };
                     gpu.dispatch(&kernel, &words, &[p.slice(), e.slice()], Groups::Invocations(quads.into()), work);
                 }
             }

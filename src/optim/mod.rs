@@ -24,14 +24,14 @@ pub fn pack(grads: &[Tensor], offsets: &[usize], total: usize) -> Tensor {
         Device::Gpu(gpu) => {
             let flat = Tensor::zeros(device, [total]);
             for (grad, &at) in grads.iter().zip(offsets) {
-                gpu.copy(grad.slice(), flat.slice(), at as u64 * 4, grad.count() as u64 * 4);
+                gpu.copy(grad.slice(), flat.slice(), at as u64 * 4, grad.numel() as u64 * 4);
             }
             flat
         }
         Device::Oracle => {
             let mut flat = vec![0.0; total];
             for (grad, &at) in grads.iter().zip(offsets) {
-                flat[at..at + grad.count()].copy_from_slice(&grad.array());
+                flat[at..at + grad.numel()].copy_from_slice(&grad.array());
             }
             Tensor::from_f64(device, [total], flat)
         }
@@ -47,7 +47,7 @@ pub fn norm(x: &Tensor) -> Tensor {
 /// The flat tensor in parts that a device can bind: one, unless there are very many parameters.
 fn parts(flat: &Tensor) -> Vec<Tensor> {
     let most = flat.device().gpu().map_or(usize::MAX, |gpu| gpu.profile().max_binding_bytes as usize / 256 * 64);
-    let count = flat.count();
+    let count = flat.numel();
     if count <= most {
         return vec![flat.clone()];
     }

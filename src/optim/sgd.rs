@@ -33,10 +33,10 @@ impl Sgd {
         let next = match p.device() {
             Device::Gpu(gpu) => {
                 let next = Tensor::unwritten(p.device(), p.shape());
-                let quads = p.count().div_ceil(4) as u32;
+                let quads = p.numel().div_ceil(4) as u32;
                 let words = [quads, (self.momentum as f32).to_bits()];
                 let slices = [&p, g, self.lr.tensor(), &v, &next].map(|t| t.slice());
-                let work = Work { bytes: 20 * p.count() as u64, flops: 4 * p.count() as u64 };
+                let work = Work { bytes: 20 * p.numel() as u64, flops: 4 * p.numel() as u64 };
                 gpu.dispatch(
                     &Kernel::new(shader!("optim/sgd.wgsl")),
                     &words,

@@ -85,8 +85,8 @@ impl Mala {
             let u = Tensor::uniform(x.device(), [n], &key.named("accept"));
             let accept = u.log().less(&log_ratio);
             let each = accept.reshape([n, 1]);
-            (x, g) = (each.choose(&y, &x), each.choose(&g_y, &g));
-            e = accept.choose(&e_y, &e);
+            (x, g) = (each.where_(&y, &x), each.where_(&g_y, &g));
+            e = accept.where_(&e_y, &e);
             accepted = accepted + accept;
         }
         (x, accepted.mul_scalar(1.0 / steps.max(1) as f64))

@@ -68,7 +68,7 @@ impl ReplayBuffer {
         each[0] = old.dim(0);
         let coin = Tensor::uniform(old.device(), each, &key.named("coin"));
         let restart = coin.less(&Tensor::scalar(old.device(), self.config.restart));
-        restart.choose(&fresh(old.device(), old.shape().clone(), &self.config, &key.named("start")), &old)
+        restart.where_(&fresh(old.device(), old.shape().clone(), &self.config, &key.named("start")), &old)
     }
 
     /// Puts the moved chains back.

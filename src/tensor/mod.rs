@@ -62,7 +62,7 @@ impl Tensor {
     #[track_caller]
     pub fn new(device: &Device, shape: impl Into<Shape>, values: &[f32]) -> Tensor {
         let shape = shape.into();
-        assert_eq!(shape.count(), values.len(), "{} values for shape {shape}", values.len());
+        assert_eq!(shape.numel(), values.len(), "{} values for shape {shape}", values.len());
         let storage = match device {
             Device::Gpu(gpu) => {
                 let slice = gpu.alloc_for_upload(values.len() as u64 * 4);
@@ -91,11 +91,11 @@ impl Tensor {
         let shape = shape.into();
         let storage = match device {
             Device::Gpu(gpu) => {
-                let slice = gpu.alloc(shape.count() as u64 * 4);
+                let slice = gpu.alloc(shape.numel() as u64 * 4);
                 gpu.fill(&slice, (value as f32).to_bits());
                 Storage::Gpu(slice)
             }
-            Device::Oracle => Storage::Host(RefCell::new(Rc::new(vec![value; shape.count()]))),
+            Device::Oracle => Storage::Host(RefCell::new(Rc::new(vec![value; shape.numel()]))),
         };
         Tensor::from_storage(device, shape, storage, None)
     }
@@ -105,7 +105,7 @@ impl Tensor {
         let shape = shape.into();
         match device {
             Device::Gpu(gpu) => {
-                let slice = gpu.alloc(shape.count() as u64 * 4);
+                let slice = gpu.alloc(shape.numel() as u64 * 4);
                 Tensor::from_storage(device, shape, Storage::Gpu(slice), None)
             }
             Device::Oracle => Tensor::zeros(device, shape),
@@ -134,8 +134,8 @@ impl Tensor {
     }
 
     /// The number of elements.
-    pub fn count(&self) -> usize {
-        self.0.shape.count()
+    pub fn numel(&self) -> usize {
+        self.0.shape.numel()
     }
 
     /// The device it lives on.
@@ -190,9 +190,9 @@ impl Tensor {
     pub fn view(&self, offset: usize, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         let storage = match self.storage() {
-            Storage::Gpu(slice) => Storage::Gpu(slice.view(offset as u64 * 4, shape.count() as u64 * 4)),
+            Storage::Gpu(slice) => Storage::Gpu(slice.view(offset as u64 * 4, shape.numel() as u64 * 4)),
             Storage::Host(data) => {
-                let part = data.borrow()[offset..offset + shape.count()].to_vec();
+                let part = data.borrow()[offset..offset + shape.numel()].to_vec();
                 Storage::Host(RefCell::new(Rc::new(part)))
             }
         };
@@ -218,7 +218,7 @@ impl Tensor {
 
     /// Queues the copy of the values to the host. `None` on the oracle, where [`Tensor::array`] has them already.
     pub fn read_back(&self) -> Option<ReadBack> {
-        self.device().gpu().map(|gpu| gpu.read(self.slice(), self.count()))
+        self.device().gpu().map(|gpu| gpu.read(self.slice(), self.numel()))
     }
 
     /// The values, row-major. Waits for the device.

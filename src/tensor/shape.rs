@@ -9,7 +9,7 @@ pub struct Shape(pub Vec<usize>);
 
 impl Shape {
     /// The number of elements.
-    pub fn count(&self) -> usize {
+    pub fn numel(&self) -> usize {
         self.0.iter().product()
     }
 
@@ -57,7 +57,7 @@ impl Shape {
 
     /// Every multi-index in row-major order.
     pub fn indices(&self) -> impl Iterator<Item = Vec<usize>> + '_ {
-        (0..self.count()).map(|flat| {
+        (0..self.numel()).map(|flat| {
             let mut rest = flat;
             let mut at = vec![0; self.rank()];
             for d in (0..self.rank()).rev() {

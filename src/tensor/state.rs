@@ -23,7 +23,7 @@ impl Feed {
     /// Replaces the values, after everything recorded so far.
     #[track_caller]
     pub fn write(&self, values: &[f32]) {
-        assert_eq!(values.len(), self.0.count(), "a feed of shape {} written with {}", self.0.shape(), values.len());
+        assert_eq!(values.len(), self.0.numel(), "a feed of shape {} written with {}", self.0.shape(), values.len());
         match self.0.storage() {
             Storage::Gpu(slice) => {
                 if let Device::Gpu(gpu) = self.0.device() {
@@ -90,7 +90,7 @@ impl Var {
                 (home.device(), home.storage(), cell.value.storage())
                 && !from.same_memory(to)
             {
-                gpu.copy(from, to, 0, home.count() as u64 * 4);
+                gpu.copy(from, to, 0, home.numel() as u64 * 4);
             }
             cell.value = home;
         }
@@ -101,8 +101,8 @@ impl Var {
 fn copy(value: &Tensor) -> Tensor {
     match (value.device(), value.storage()) {
         (Device::Gpu(gpu), Storage::Gpu(from)) => {
-            let to = gpu.alloc(value.count() as u64 * 4);
-            gpu.copy(from, &to, 0, value.count() as u64 * 4);
+            let to = gpu.alloc(value.numel() as u64 * 4);
+            gpu.copy(from, &to, 0, value.numel() as u64 * 4);
             Tensor::from_storage(value.device(), value.shape().clone(), Storage::Gpu(to), None)
         }
         _ => value.detach(),

@@ -24,8 +24,8 @@ impl Batches {
     /// Batches of `batch` items. Points and small sets live on the device, larger ones are streamed.
     pub fn new(device: &Device, data: Dataset, batch: usize, key: &Key) -> Result<Batches> {
         let order = Shuffle::new(data.len(), batch, key)?;
-        let shape = |n: usize| [n].into_iter().chain(data.item.iter().copied()).collect::<Vec<_>>();
-        let bytes = (data.len() * data.item_len() * 4) as u64;
+        let shape = |n: usize| [n].into_iter().chain(data.sample_shape.iter().copied()).collect::<Vec<_>>();
+        let bytes = (data.len() * data.sample_len() * 4) as u64;
         let fits = device.gpu().is_none_or(|gpu| bytes <= gpu.profile().max_binding_bytes);
         let source = if fits {
             let all = match &data.values {

@@ -86,8 +86,8 @@ impl ContrastiveDivergence {
     /// Builds the energy, its optimiser and fresh chains; everything random follows from `key`.
     pub fn new(config: &Config, data: Dataset, device: &Device, key: &Key) -> Result<ContrastiveDivergence> {
         let params = Params::new(device, key.named("parameters"));
-        let energy = config.energy.build(&params.root(), &data.item)?;
-        let replay = ReplayBuffer::new(device, &data.item, config.batch, &config.replay, &key.named("replay"))?;
+        let energy = config.energy.build(&params.root(), &data.sample_shape)?;
+        let replay = ReplayBuffer::new(device, &data.sample_shape, config.batch, &config.replay, &key.named("replay"))?;
         Ok(ContrastiveDivergence {
             energy,
             training: Trained::new(params, &config.optimizer, config.ema),
@@ -132,7 +132,7 @@ fn iteration(cd: &ContrastiveDivergence) -> Tensor {
 
     let n = config.batch;
     let both = cd.energy.energy(&Tensor::concat(&[&x_pos, &x_neg], 0));
-    let (e_pos, e_neg) = (both.slice_axis(0, 0, n), both.slice_axis(0, n, n));
+    let (e_pos, e_neg) = (both.narrow(0, 0, n), both.narrow(0, n, n));
     let gap = e_pos.mean() - e_neg.mean();
     let loss = match config.energy_l2 {
         0.0 => gap.clone(),
@@ -172,7 +172,7 @@ impl Algorithm for ContrastiveDivergence {
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {
-        vec![("energy", self.training.params.count())]
+        vec![("energy", self.training.params.numel())]
     }
 
     fn state(&self) -> Vec<(String, State)> {
@@ -190,7 +190,7 @@ impl Algorithm for ContrastiveDivergence {
     }
 
     fn item(&self) -> Vec<usize> {
-        self.data().item.clone()
+        self.data().sample_shape.clone()
     }
 
     /// Chains of the memory, moved on for more Langevin steps.
@@ -226,7 +226,7 @@ impl Algorithm for ContrastiveDivergence {
             }
             [h, w, c] => {
                 let shown = 64.min(chains.dim(0));
-                plot::grid(&chains.slice_axis(0, 0, shown).to_vec()?, [shown, h, w, c], 8)
+                plot::grid(&chains.narrow(0, 0, shown).to_vec()?, [shown, h, w, c], 8)
             }
             _ => return Ok(Vec::new()),
         };

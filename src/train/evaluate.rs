@@ -111,7 +111,7 @@ pub fn inpainting(
     key: &Key,
 ) -> Result<(Map<String, Value>, Picture)> {
     const MEAN_OF: usize = 8;
-    let &[h, w, c] = data.item.as_slice() else { panic!("inpainting wants images") };
+    let &[h, w, c] = data.sample_shape.as_slice() else { panic!("inpainting wants images") };
     let (size, n) = (h * w * c, n.min(data.len()));
     let hidden = |i: usize| i / c % w >= w / 2;
     let truth = data.rows(&(0..n).collect::<Vec<_>>());
@@ -155,7 +155,7 @@ pub fn inpainting(
 /// The fraction of images `[n, item...]` whose nearest neighbour among `references` (Euclidean, pixels) has the class
 /// they were asked for.
 pub fn class_agreement(images: &[f32], asked: &[u32], references: &Dataset) -> f64 {
-    let size = references.item_len();
+    let size = references.sample_len();
     let labels = references.labels.as_deref().unwrap_or_default();
     let rows = references.rows(&(0..references.len()).collect::<Vec<_>>());
     let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f32>();
@@ -177,14 +177,14 @@ pub fn out_of_distribution(
     n: usize,
 ) -> Result<Map<String, Value>> {
     let rows = |set: &Dataset| set.rows(&(0..n.min(set.len())).collect::<Vec<_>>());
-    let inside = energies(energy, device, &data.item, &rows(data), 250)?;
+    let inside = energies(energy, device, &data.sample_shape, &rows(data), 250)?;
     let mut scores = Map::new();
     for (name, set) in others {
-        if set.item != data.item {
-            let (theirs, ours) = (&set.item, &data.item);
+        if set.sample_shape != data.sample_shape {
+            let (theirs, ours) = (&set.sample_shape, &data.sample_shape);
             return Err(Error::setting(format!("ood.{name} has items of shape {theirs:?}, the model of {ours:?}")));
         }
-        let outside = energies(energy, device, &data.item, &rows(set), 250)?;
+        let outside = energies(energy, device, &data.sample_shape, &rows(set), 250)?;
         scores.insert(name.clone(), json!(auc(&outside, &inside).value));
     }
     Ok(scores)

@@ -42,7 +42,7 @@ pub fn plot_points(
 /// samples, one class after another where there are classes, and strips that show a few of them from noise to the end.
 pub(super) fn level_pictures(of: &RecoveryLikelihood) -> Result<Vec<(String, Vec<u8>)>> {
     let key = Key::new(0).named("pictures");
-    match of.data().item.as_slice() {
+    match of.data().sample_shape.as_slice() {
         [2] => {
             let samples = of.sample(&SampleRequest { trajectory: true, ..SampleRequest::new(5000) }, &key)?;
             Ok(vec![("levels".to_string(), plot_levels(of, &samples.trajectory)?.png())])
@@ -79,6 +79,6 @@ pub(super) fn plot_levels(of: &RecoveryLikelihood, states: &[Tensor]) -> Result<
 pub fn plot_trajectory(states: &[Tensor], shown: usize) -> Result<Picture> {
     let [n, h, w, c] = states[0].shape()[..] else { panic!("a trajectory of images is wanted") };
     let shown = shown.min(n);
-    let frame = |x: &Tensor| x.slice_axis(0, 0, shown).to_vec();
+    let frame = |x: &Tensor| x.narrow(0, 0, shown).to_vec();
     Ok(plot::strips(&states.iter().map(frame).collect::<Result<Vec<_>>>()?, [shown, h, w, c]))
 }

@@ -159,7 +159,7 @@ pub struct RecoveryLikelihood {
 /// Tables by level on the device.
 struct Constants {
     noising: Tensor,
-    /// The true sqrt(abar_t / abar_{t-1}), also at the last level, then a, sigma, s, tether, proposal and weight of each
+    /// The true sqrt(abar_t / abar_{t-1}), also at the last level, then a, sigma, s, coupling, proposal and weight of each
     /// transition: `[T + 1, 7]`.
     steps: Tensor,
 }
@@ -170,7 +170,7 @@ struct OfSamples {
     a: Tensor,
     sigma: Tensor,
     s: Tensor,
-    tether: Tensor,
+    coupling: Tensor,
     proposal: Tensor,
     weight: Tensor,
 }
@@ -178,7 +178,7 @@ struct OfSamples {
 impl Constants {
     fn new(device: &Device, schedule: &Schedule, table: &RecoveryTable) -> Constants {
         let columns: [fn(&RecoveryStep) -> f64; 6] =
-            [|s| s.a, |s| s.sigma, |s| s.s, |s| s.tether, |s| s.proposal, |s| s.weight];
+            [|s| s.a, |s| s.sigma, |s| s.s, |s| s.coupling, |s| s.proposal, |s| s.weight];
         let signal = (0..=schedule.steps()).map(|t| if t == 0 { 1.0 } else { schedule.step_signal(t) }).collect();
         let columns: Vec<Vec<f64>> = [signal].into_iter().chain(columns.map(|field| table.column(field))).collect();
         let rows = schedule.steps() + 1;
@@ -188,16 +188,16 @@ impl Constants {
 
     fn of(&self, level: &Tensor) -> OfSamples {
         let rows = self.steps.gather(0, level);
-        let column = |i: usize| rows.slice_axis(1, i, 1).reshape([level.count()]);
-        let [signal, a, sigma, s, tether, proposal, weight] = std::array::from_fn(column);
-        OfSamples { signal, a, sigma, s, tether, proposal, weight }
+        let column = |i: usize| rows.narrow(1, i, 1).reshape([level.numel()]);
+        let [signal, a, sigma, s, coupling, proposal, weight] = std::array::from_fn(column);
+        OfSamples { signal, a, sigma, s, coupling, proposal, weight }
     }
 }
 
 /// `[N]` as a factor of samples `[N, ...]`.
 fn each(values: &Tensor, x: &Tensor) -> Tensor {
     let mut shape = vec![1; x.shape().rank()];
-    shape[0] = values.count();
+    shape[0] = values.numel();
     values.reshape(shape)
 }
 
@@ -230,11 +230,11 @@ impl RecoveryLikelihood {
         let log_snr = |t: usize| schedule.log_snr(t);
         let energy_params = Params::new(device, key.named("energy parameters"));
         let below: Vec<f64> = (0..config.levels).map(log_snr).collect();
-        let energy = LevelEnergy::new(&energy_params.root(), &data.item, &config.energy, &below, classes)?;
+        let energy = LevelEnergy::new(&energy_params.root(), &data.sample_shape, &config.energy, &below, classes)?;
         let above: Vec<f64> = (1..=config.levels).map(log_snr).collect();
         let propose = |wanted: &InitializerConfig| -> Result<(Box<dyn Initializer>, Trained)> {
             let params = Params::new(device, key.named("initializer parameters"));
-            let net = wanted.build(&params.root(), &data.item, &above, classes)?;
+            let net = wanted.build(&params.root(), &data.sample_shape, &above, classes)?;
             Ok((net, Trained::new(params, &config.initializer_optimizer, config.ema)))
         };
         Ok(RecoveryLikelihood {
@@ -263,7 +263,7 @@ impl RecoveryLikelihood {
 
     /// Whether samples are images rather than points.
     pub(super) fn images(&self) -> bool {
-        self.data().item.len() == 3
+        self.data().sample_shape.len() == 3
     }
 
     /// From the units of the data set to those of the nets: images from [0, 1] to [-1, 1], points as they are.
@@ -300,7 +300,7 @@ impl RecoveryLikelihood {
             return x;
         }
         let coin = Tensor::uniform(&self.device, [x.dim(0)], key).less(&Tensor::scalar(&self.device, 0.5));
-        each(&coin, &x).choose(&x.flip(2), &x)
+        each(&coin, &x).where_(&x.flip(2), &x)
     }
 
     /// x_t and x_{t-1}.
@@ -334,13 +334,13 @@ impl RecoveryLikelihood {
         self.energy.update_norms();
         // For y_pos and y_neg; the chain uses the half of it, as a constant.
         let energy = self.energy.at(&Tensor::concat(&[rows, rows], 0));
-        let langevin = LangevinStep::new(0.5, &c.s).tether(&c.tether, &x_t);
+        let langevin = LangevinStep::new(0.5, &c.s).coupling(&c.coupling, &x_t);
         let y_neg =
             refine(&energy.frozen(n), y_0, &langevin, self.config.langevin_steps, &key.named("langevin"), |y| y);
 
         let both = Tensor::concat(&[&y_pos, &y_neg], 0);
         let e = energy.energy(&both);
-        let (e_pos, e_neg) = (e.slice_axis(0, 0, n), e.slice_axis(0, n, n));
+        let (e_pos, e_neg) = (e.narrow(0, 0, n), e.narrow(0, n, n));
         let loss = ((&e_pos - &e_neg) * &c.weight).mean();
         let norm = self.energy_training.descend(&loss);
         let moved = (&y_neg - &y_0.detach()).square().mean().sqrt();
@@ -410,8 +410,8 @@ impl Algorithm for RecoveryLikelihood {
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {
-        let initializer = self.initializer.iter().map(|(_, training)| ("initializer", training.params.count()));
-        [("energy", self.energy_training.params.count())].into_iter().chain(initializer).collect()
+        let initializer = self.initializer.iter().map(|(_, training)| ("initializer", training.params.numel()));
+        [("energy", self.energy_training.params.numel())].into_iter().chain(initializer).collect()
     }
 
     fn state(&self) -> Vec<(String, State)> {
@@ -430,7 +430,7 @@ impl Algorithm for RecoveryLikelihood {
     }
 
     fn item(&self) -> Vec<usize> {
-        self.data().item.clone()
+        self.data().sample_shape.clone()
     }
 
     fn classes(&self) -> usize {

@@ -71,7 +71,7 @@ impl<'a> Sampler<'a> {
         if n == 0 || request.concepts.iter().any(|classes| classes.len() != 1 && classes.len() != n) {
             return Err(Error::setting(format!("{n} samples: ask for one or more, with one class or {n} per concept")));
         }
-        let shape: Vec<usize> = [n].into_iter().chain(of.data().item.iter().copied()).collect();
+        let shape: Vec<usize> = [n].into_iter().chain(of.data().sample_shape.iter().copied()).collect();
         if request.known.as_ref().is_some_and(|k| k.values.shape().0 != shape || k.mask.shape().0 != shape) {
             return Err(Error::setting(format!("known values and their mask must have the samples' shape {shape:?}")));
         }
@@ -98,11 +98,11 @@ impl<'a> Sampler<'a> {
     /// Samples `start..start + n`: the states at levels T..0 if wanted, then the result, all in the data's units.
     fn part(&self, [start, n]: [usize; 2], request: &SampleRequest, key: &Key) -> Vec<Tensor> {
         let of = self.of;
-        let shape: Vec<usize> = [n].into_iter().chain(of.data().item.iter().copied()).collect();
-        let known = request.known.as_ref().map(|k| Known {
-            values: of.scaled(&k.values.slice_axis(0, start, n)),
-            mask: k.mask.slice_axis(0, start, n),
-        });
+        let shape: Vec<usize> = [n].into_iter().chain(of.data().sample_shape.iter().copied()).collect();
+        let known = request
+            .known
+            .as_ref()
+            .map(|k| Known { values: of.scaled(&k.values.narrow(0, start, n)), mask: k.mask.narrow(0, start, n) });
         let terms: Vec<(f64, Vec<u32>)> = self.terms.iter().map(|(w, classes)| (*w, part(classes, start, n))).collect();
         // The known part at level t: x* with as much noise.
         let noised = |t: usize, values: &Tensor| {
@@ -110,7 +110,7 @@ impl<'a> Sampler<'a> {
             values.mul_scalar(of.schedule.alpha_bar(t).sqrt()) + noise.mul_scalar(of.schedule.noise(t))
         };
         let keep = |x: Tensor, scale: f64, at: &Option<Tensor>| match (&known, at) {
-            (Some(known), Some(at)) => known.mask.choose(&at.mul_scalar(scale), &x),
+            (Some(known), Some(at)) => known.mask.where_(&at.mul_scalar(scale), &x),
             _ => x,
         };
         let at_level = |t: usize| known.as_ref().map(|k| noised(t, &k.values));
@@ -125,7 +125,7 @@ impl<'a> Sampler<'a> {
             let below = at_level(t - 1);
             let y_0 = keep(self.propose(&x, t, &terms, &key.named("proposal")), step.a, &below);
             let m = request.step_scale;
-            let langevin = LangevinStep::new(0.5 * m * m, m * step.s).tether(m * m * step.tether, &x);
+            let langevin = LangevinStep::new(0.5 * m * m, m * step.s).coupling(m * m * step.coupling, &x);
             let steps = request.steps.unwrap_or(of.config.langevin_steps);
             let energy = self.energy(t, &terms);
             let y = refine(&energy, &y_0, &langevin, steps, &key.named("langevin"), |y| keep(y, step.a, &below));

@@ -90,11 +90,11 @@ fn chains_on_the_exact_energy_sample_the_exact_conditional() {
             let energy = Exact { schedule: schedule.clone(), t, a: step.a, s: step.s };
             let (mean, variance) = moments(&exact_conditional(&schedule, t, x_t));
             let n = 4000;
-            let anchor = Tensor::full(&device, [n, 1], x_t);
-            let langevin = LangevinStep::new(0.5, step.s).tether(step.tether, &anchor);
+            let center = Tensor::full(&device, [n, 1], x_t);
+            let langevin = LangevinStep::new(0.5, step.s).coupling(step.coupling, &center);
             // Ten times the chain's memory, variance / s^2 steps (fewer where the density is narrower).
             let steps = (10.0 * variance / step.s.powi(2)).ceil() as usize;
-            let y = refine(&energy, &anchor, &langevin, steps, &Key::new(t as u64), |y| y).to_f64().unwrap();
+            let y = refine(&energy, &center, &langevin, steps, &Key::new(t as u64), |y| y).to_f64().unwrap();
             let got = y.iter().sum::<f64>() / n as f64;
             let spread = y.iter().map(|v| (v - got).powi(2)).sum::<f64>() / n as f64;
             // Five standard errors, and the bias of steps of this size: of order s^2 / variance.

@@ -30,7 +30,7 @@ impl Trained {
     pub fn descend(&self, loss: &Tensor) -> Tensor {
         let leaves = self.params.tensors();
         let grads = grad(loss, &leaves.iter().collect::<Vec<_>>());
-        let norm = self.adam.step(&pack(&grads, &self.params.offsets(), self.params.flat().get().count()));
+        let norm = self.adam.step(&pack(&grads, &self.params.offsets(), self.params.flat().get().numel()));
         self.ema.update();
         norm
     }

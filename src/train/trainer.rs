@@ -210,7 +210,7 @@ impl Trainer<'_> {
                 State::Flat(params, var) => {
                     let flat = var.get().to_vec()?;
                     for ((parameter, shape), at) in params.names().iter().zip(params.offsets()) {
-                        checkpoint.insert(&format!("{name}.{parameter}"), shape, flat[at..at + shape.count()].to_vec());
+                        checkpoint.insert(&format!("{name}.{parameter}"), shape, flat[at..at + shape.numel()].to_vec());
                     }
                 }
             }
@@ -259,7 +259,7 @@ pub fn restore(checkpoint: &mut Checkpoint, algorithm: &dyn Algorithm) -> Result
                 assign(&var, &checkpoint.take(&name, &shape)?);
             }
             State::Flat(params, var) => {
-                let mut flat = vec![0.0; var.get().count()];
+                let mut flat = vec![0.0; var.get().numel()];
                 for ((parameter, shape), at) in params.names().iter().zip(params.offsets()) {
                     let values = checkpoint.take(&format!("{name}.{parameter}"), shape)?;
                     flat[at..at + values.len()].copy_from_slice(&values);

@@ -37,7 +37,7 @@ fn an_unknown_device_is_named() {
 
 #[test]
 fn an_unknown_kernel_comes_with_the_nearest_name() {
-    assert!(error(&["kernel", "show", "elementwise/chose"]).contains("did you mean elementwise/choose?"));
+    assert!(error(&["kernel", "show", "elementwise/whee"]).contains("did you mean elementwise/where?"));
 }
 
 #[test]

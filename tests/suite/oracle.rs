@@ -78,7 +78,7 @@ fn second_order(case: &Case, device: &Device, values: &[Vec<f64>]) -> Vec<f64> {
     let free: Vec<&Tensor> = all.iter().filter(|x| x.is_tracked()).collect();
     let y = (case.run)(&all);
     let key = Key::new(8);
-    let weights = Tensor::from_f64(device, y.shape(), (0..y.count() as u64).map(|i| key.uniform(i)).collect());
+    let weights = Tensor::from_f64(device, y.shape(), (0..y.numel() as u64).map(|i| key.uniform(i)).collect());
     let first = grad_graph(&(&y * &weights).sum(), &free);
     let square = first.iter().map(|g| g.square().sum()).reduce(|a, b| &a + &b).unwrap();
     let second = if square.is_tracked() {

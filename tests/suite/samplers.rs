@@ -12,7 +12,7 @@ fn variance(x: &Tensor) -> f64 {
 
 /// Independent chains: the relative standard error of a normal variance over n values is sqrt(2 / n).
 fn assert_variance(x: &Tensor, want: f64) {
-    let bound = 5.0 * want * (2.0 / x.count() as f64).sqrt();
+    let bound = 5.0 * want * (2.0 / x.numel() as f64).sqrt();
     let got = variance(x);
     assert!((got - want).abs() < bound, "variance {got}, want {want} +- {bound}");
 }

@@ -202,7 +202,7 @@ fn the_published_presets_have_the_published_sizes() {
         let (e, g) = (params(), params());
         LevelEnergy::new(&e.root(), item, &config.energy, &log_snr, 0).unwrap();
         config.initializer.unwrap().build(&g.root(), item, &log_snr, 0).unwrap();
-        assert_eq!((e.count(), g.count()), (energy, initializer), "{preset}");
+        assert_eq!((e.numel(), g.numel()), (energy, initializer), "{preset}");
     }
 }
 

@@ -1,4 +1,4 @@
-// elementwise/choose - y[i] = c[i] != 0 ? a[i] : b[i]
+// elementwise/where - y[i] = c[i] != 0 ? a[i] : b[i]
 // work item: one vec4. traffic: 16 bytes per element.
 //#include "common/index.wgsl"
 
