@@ -27,6 +27,7 @@ fn f(x: f32, a: f32, b: f32) -> f32 {
         case 17u: { return min(max(x, a), b); }              // clamp
         case 18u: { return sign(x); }                        // sign
         case 19u: { return pow(x, a); }                      // pow
+        case 20u: { return floor(x); }                       // floor
         default: { return x; }
     }
 }

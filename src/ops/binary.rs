@@ -226,6 +226,16 @@ impl Tensor {
     }
 }
 
+impl Tensor {
+    /// `[N]` (or `[1]`) as one factor for each sample of `x [N, ...]`: a reshape to `[N, 1, ...]` that broadcasts.
+    #[track_caller]
+    pub fn per_sample(&self, x: &Tensor) -> Tensor {
+        let mut shape = vec![1; x.shape().rank()];
+        shape[0] = self.numel();
+        self.reshape(shape)
+    }
+}
+
 macro_rules! operator {
     ($trait:ident $method:ident $kind:ident) => {
         impl std::ops::$trait<&Tensor> for &Tensor {

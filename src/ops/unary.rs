@@ -41,7 +41,7 @@ fn gelu_inner(x: f64) -> (f64, f64) {
 }
 
 /// Every elementwise function of one tensor.
-pub static FUNCTIONS: [Function; 20] = [
+pub static FUNCTIONS: [Function; 21] = [
     row("affine", 0, |x, a, b| a * x + b, |_, a, _| a, None),
     row("square", 1, |x, _, _| x * x, |x, _, _| 2.0 * x, Some(|x, _, _| Tensor::full(x.device(), x.shape(), 2.0))),
     row(
@@ -135,6 +135,7 @@ pub static FUNCTIONS: [Function; 20] = [
         |x, a, _| a * x.powf(a - 1.0),
         Some(|x, a, _| x.pow(a - 2.0).mul_scalar(a * (a - 1.0))),
     ),
+    row("floor", 20, |x, _, _| x.floor(), |_, _, _| 0.0, None),
 ];
 
 fn sign(x: f64) -> f64 {
@@ -177,7 +178,7 @@ impl Op for Unary {
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
         vec![match self.function.name {
             "affine" => Some(ct.affine(self.a, 0.0)),
-            "sign" => None,
+            "sign" | "floor" => None,
             _ => Some(apply(UnaryGrad(*self), &[&x[0], ct])),
         }]
     }
@@ -297,7 +298,40 @@ functions! {
     gelu
     /// -1, 0 or 1.
     sign
+    /// The largest whole number that is not above x; no gradient flows.
+    floor
 }
+
+macro_rules! with_a_number {
+    ($($tensor:ty)*) => { $(
+        impl std::ops::Add<f64> for $tensor {
+            type Output = Tensor;
+            fn add(self, b: f64) -> Tensor {
+                self.affine(1.0, b)
+            }
+        }
+        impl std::ops::Sub<f64> for $tensor {
+            type Output = Tensor;
+            fn sub(self, b: f64) -> Tensor {
+                self.affine(1.0, -b)
+            }
+        }
+        impl std::ops::Mul<f64> for $tensor {
+            type Output = Tensor;
+            fn mul(self, a: f64) -> Tensor {
+                self.affine(a, 0.0)
+            }
+        }
+        impl std::ops::Div<f64> for $tensor {
+            type Output = Tensor;
+            fn div(self, a: f64) -> Tensor {
+                self.affine(1.0 / a, 0.0)
+            }
+        }
+    )* };
+}
+
+with_a_number!(Tensor & Tensor);
 
 impl std::ops::Neg for &Tensor {
     type Output = Tensor;
@@ -328,6 +362,7 @@ pub fn cases() -> Vec<Case> {
         let input = |n: usize| match f.name {
             "sqrt" | "log" | "pow" => Input::uniform([n], 0.3, 3.0),
             "clamp" => Input::apart([n], 1.6, 3.0),
+            "floor" => Input::apart([n], 0.2, 0.8),
             "exp" => Input::unit([n]),
             _ => Input::apart([n], 0.2, 3.0),
         };
