@@ -2,6 +2,7 @@
 
 pub mod autodiff;
 pub mod bench;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;
 pub mod diffusion;

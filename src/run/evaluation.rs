@@ -1,7 +1,7 @@
 //! Every score that applies to a run, with the pictures that go with them.
 
-use super::scores::{self, Reference, Score, Scores};
-use super::{Session, pictures};
+use super::measures::{self, Reference};
+use super::{Score, Scores, Session, pictures};
 use crate::data::{Dataset, Split};
 use crate::error::Result;
 use crate::io::atomic;
@@ -70,7 +70,7 @@ fn points(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
         atomic::write_bytes(session.run.plot("density.png"), &picture.png())?;
     }
     if let (Some(toy), None) = (session.toy(), &effort.data) {
-        return scores::points(&*energy, temperature, &Reference::Density(toy), &samples, key);
+        return measures::points(&*energy, temperature, &Reference::Density(toy), &samples, key);
     }
     let (train, test) = (session.registry.load(spec, Split::Train)?, session.registry.load(spec, Split::Test)?);
     if session.data.sample_shape == [2] {
@@ -78,7 +78,7 @@ fn points(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
         atomic::write_bytes(session.run.plot("data.png"), &pictures::cloud("data", &bounds, &some).png())?;
     }
     let reference = Reference::Points { train: &train, test: &test, bounds: &bounds };
-    scores::points(&*energy, temperature, &reference, &samples, key)
+    measures::points(&*energy, temperature, &reference, &samples, key)
 }
 
 fn images(session: &Session, effort: &Effort, spec: &str, key: &Key, skipped: &mut Vec<String>) -> Result<Vec<Score>> {
@@ -89,7 +89,7 @@ fn images(session: &Session, effort: &Effort, spec: &str, key: &Key, skipped: &m
         // A set that is not here is no reason to go without the other scores.
         match session.registry.load(other, Split::Test) {
             Ok(other) => {
-                let value = scores::out_of_distribution(&*model.energy(), device, &data, &other, effort.images)?;
+                let value = measures::out_of_distribution(&*model.energy(), device, &data, &other, effort.images)?;
                 list.push(Score::new(format!("ood.{name}"), value).note("AUROC of -E, 0.5 is chance"));
             }
             Err(why) => skipped.push(format!("ood.{name}: {why}")),
@@ -100,7 +100,7 @@ fn images(session: &Session, effort: &Effort, spec: &str, key: &Key, skipped: &m
     }
     let train = session.registry.load(spec, Split::Train)?;
     let key_of = key.named("inpainting");
-    let (psnr, picture) = scores::inpainting(model, device, [&train, &data], 64, effort.steps, &key_of)?;
+    let (psnr, picture) = measures::inpainting(model, device, [&train, &data], 64, effort.steps, &key_of)?;
     atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
     list.extend(psnr);
     if model.classes() > 0 {
@@ -122,7 +122,7 @@ fn agreement(
     let asked: Vec<u32> = (0..n as u32).map(|i| i % classes).collect();
     let some: Vec<usize> = (0..test.len().min(500)).collect();
     let labels: Vec<u32> = some.iter().filter_map(|&i| Some(test.labels.as_ref()?[i])).collect();
-    let real = scores::class_agreement(&test.rows(&some), &labels, &references);
+    let real = measures::class_agreement(&test.rows(&some), &labels, &references);
     let mut list = Vec::new();
     for guidance in [0.0, 0.5, 1.0, 2.0] {
         let request = SampleRequest { conditions: vec![asked.clone()], guidance, steps, ..SampleRequest::new(n) };
@@ -131,7 +131,7 @@ fn agreement(
             let picture = plot::grid(&x.to_vec()?, [n, h, w, c], classes as usize);
             atomic::write_bytes(session.run.plot(&format!("guidance-{guidance}.png")), &picture.png())?;
         }
-        let value = scores::class_agreement(&x.to_vec()?, &asked, &references);
+        let value = measures::class_agreement(&x.to_vec()?, &asked, &references);
         let score = Score::new(format!("class_agreement.w_{guidance}"), value).against("test images", real);
         list.push(score.note("by the nearest of 10 000 training images"));
     }

@@ -96,12 +96,13 @@
 
 pub mod config;
 pub mod evaluation;
+pub mod measures;
 pub mod pictures;
 mod presets;
 mod registry;
 pub mod report;
 mod saving;
-pub mod scores;
+mod scores;
 mod session;
 pub mod study;
 mod trainer;

@@ -1,6 +1,6 @@
 //! Pictures of a model: for points energy, density and samples; for images samples and how they arose.
 
-use super::scores::energies;
+use super::measures::energies;
 use crate::energy::Energy;
 use crate::error::Result;
 use crate::plot::{self, Bounds, Colormap, Panel, Picture, histogram, panels, quantiles};

@@ -7,7 +7,7 @@ use super::pictures;
 use super::saving::checkpoint;
 use crate::error::{Error, Result};
 use crate::io::{EventLog, Metrics, MetricsLog, RunDir, atomic};
-use crate::train::{Arriving, Report, Training};
+use crate::train::{Arriving, PATIENCE, Report, Training};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -146,7 +146,7 @@ impl Log {
                 continue;
             }
             let since = *self.outside.entry(metric.name.clone()).or_insert(report.step);
-            if report.step - since >= range.patience {
+            if report.step - since >= PATIENCE {
                 let (name, meaning) = (&metric.name, range.meaning);
                 let what = format!("{meaning}: {name} is {value:.4e} since iteration {since}");
                 return Err(Error::Diverged { step: report.step, seed: 0, what, advice: String::new() });

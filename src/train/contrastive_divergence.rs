@@ -4,7 +4,8 @@
 //! go on from where they stopped stand in for samples of p.
 
 use super::{
-    Algorithm, Iteration, Learner, Loader, Model, Proposal, ReplayConfig, ReplayMemory, SampleRequest, Samples, State,
+    Algorithm, DataBox, Iteration, Learner, Loader, Model, Proposal, ReplayConfig, ReplayMemory, SampleRequest,
+    Samples, State,
 };
 use crate::data::Dataset;
 use crate::energy::{Energy, EnergyConfig};
@@ -12,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::nn::Params;
 use crate::optim::AdamConfig;
 use crate::sample::Langevin;
-use crate::tensor::{Device, Key};
+use crate::tensor::{Device, Key, Tensor};
 use serde::{Deserialize, Serialize};
 
 impl Algorithm for ContrastiveDivergence {
@@ -33,11 +34,11 @@ impl Algorithm for ContrastiveDivergence {
         let norm = self.learner.minimize(it, &loss);
 
         it.metric("loss", &loss);
-        it.metric("energy_gap", &gap).limit(max_energy);
+        it.metric("energy_gap", &gap).limit(max_energy).keep_within(self.healthy_gap(), "chains left the data");
         it.metric("energy_pos", &e_pos.mean()).limit(max_energy);
         it.metric("energy_neg", &e_neg.mean()).limit(max_energy);
         it.metric("gradient_norm", &norm);
-        it.metric("chain_displacement", &(&x_neg - &start.x).square().mean().sqrt()).limit(10.0 * self.width);
+        self.watch_chains(it, &start.x, &x_neg);
     }
 
     fn state(&self) -> Vec<(String, State)> {
@@ -124,8 +125,7 @@ pub struct ContrastiveDivergence {
     learner: Learner,
     proposal: Box<dyn Proposal>,
     data: Loader,
-    /// The widest side of the data's box.
-    width: f64,
+    data_box: DataBox,
 }
 
 impl ContrastiveDivergence {
@@ -134,8 +134,8 @@ impl ContrastiveDivergence {
         config.check()?;
         let params = Params::new(device, key.named("parameters"));
         let energy = config.energy.build(&params.root(), &data.sample_shape)?;
-        let (sample, bounds) = (&data.sample_shape, data.bounds());
-        let memory = ReplayMemory::new(device, sample, &bounds, config.batch, &config.replay, &key.named("replay"))?;
+        let (sample, of) = (&data.sample_shape, DataBox::new(device, &data.sample_shape, &data.bounds()));
+        let memory = ReplayMemory::new(device, sample, &of, config.batch, &config.replay, &key.named("replay"))?;
         ContrastiveDivergence::with_parts(config, (energy, params), Box::new(memory), data, key)
     }
 
@@ -149,9 +149,26 @@ impl ContrastiveDivergence {
     ) -> Result<ContrastiveDivergence> {
         config.check()?;
         let learner = Learner::new(&params, &config.optimizer, config.ema);
-        let width = data.bounds().iter().fold(0.0, |w: f64, b| w.max(b[1] - b[0]));
+        let data_box = DataBox::new(params.device(), &data.sample_shape, &data.bounds());
         let data = Loader::new(params.device(), data, config.batch, &key.named("batches"))?;
-        Ok(ContrastiveDivergence { config: config.clone(), energy, learner, proposal, data, width })
+        Ok(ContrastiveDivergence { config: config.clone(), energy, learner, proposal, data, data_box })
+    }
+
+    /// Where the energy gap of chains stays that follow the data. With gamma, chains that have nothing to do with the data
+    /// any more settle at the minimum of L over two free energies, E = -+1 / (2 gamma): a gap of -1 / gamma.
+    fn healthy_gap(&self) -> [f64; 2] {
+        let most = 0.25 / self.config.energy_l2.max(0.25 / self.config.max_energy);
+        [-most, most]
+    }
+
+    /// Metrics that tell whether the chains still move, and stay near the data.
+    fn watch_chains(&self, it: &mut Iteration, x_0: &Tensor, x_neg: &Tensor) {
+        // A chain moves at least as far as the noise of one step.
+        let moving = [0.5 * self.config.langevin.noise(), 10.0 * self.data_box.width()];
+        let moved = (x_neg - x_0).square().mean().sqrt();
+        it.metric("chain_displacement", &moved).limit(moving[1]).keep_within(moving, "chains stopped moving");
+        let outside = self.data_box.far_outside(x_neg);
+        it.metric("chains_outside", &outside).keep_within([0.0, 0.5], "chains left the data's box");
     }
 }
 

@@ -35,6 +35,9 @@ pub struct Metric {
     pub range: Option<Range>,
 }
 
+/// Iterations in a row for which a metric may be outside its healthy range.
+pub const PATIENCE: u64 = 200;
+
 /// Where a healthy metric stays, but for short excursions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Range {
@@ -42,8 +45,6 @@ pub struct Range {
     pub lo: f64,
     /// The largest one.
     pub hi: f64,
-    /// For how many iterations in a row it may be outside.
-    pub patience: u64,
     /// What it means if it stays outside.
     pub meaning: &'static str,
 }
@@ -131,9 +132,9 @@ impl Metric {
         self
     }
 
-    /// Training stops when the metric is below `lo` or above `hi` for `patience` iterations in a row, saying `meaning`.
-    pub fn keep_within(&mut self, [lo, hi]: [f64; 2], patience: u64, meaning: &'static str) -> &mut Metric {
-        self.range = Some(Range { lo, hi, patience, meaning });
+    /// Training stops when the metric is below `lo` or above `hi` for [`PATIENCE`] iterations in a row, saying `meaning`.
+    pub fn keep_within(&mut self, [lo, hi]: [f64; 2], meaning: &'static str) -> &mut Metric {
+        self.range = Some(Range { lo, hi, meaning });
         self
     }
 }

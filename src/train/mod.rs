@@ -5,6 +5,7 @@
 //! [`Proposal`] (where chains start) and the Langevin loop of [`sample`](crate::sample). A trained algorithm is a [`Model`].
 
 pub mod contrastive_divergence;
+mod data_box;
 mod initializer_learner;
 mod iteration;
 mod learner;
@@ -14,13 +15,15 @@ mod proposal;
 mod recovery_config;
 pub mod recovery_likelihood;
 mod recovery_model;
+mod recovery_sampler;
 #[cfg(test)]
 mod recovery_tests;
 mod training;
 
 pub use contrastive_divergence::ContrastiveDivergence;
+pub use data_box::DataBox;
 pub use initializer_learner::{InitializerLearner, Target};
-pub use iteration::{Iteration, Metric, Range};
+pub use iteration::{Iteration, Metric, PATIENCE, Range};
 pub use learner::Learner;
 pub use loader::{Batch, Loader};
 pub use model::{Known, Model, SampleRequest, Samples};

@@ -1,6 +1,6 @@
 //! Where chains start, and what that place learns from where they end.
 
-use super::{Iteration, State};
+use super::{DataBox, Iteration, State};
 use crate::data::Shuffle;
 use crate::error::{Error, Result};
 use crate::tensor::{Device, Key, Tensor, Var};
@@ -71,40 +71,36 @@ impl ReplayConfig {
 /// restarted from noise at every draw (Du & Mordatch 2019).
 pub struct ReplayMemory {
     restart: f64,
-    /// Lower corner and sides of the box that fresh chains are uniform on, each `[sample...]` or a number.
-    fresh: [Tensor; 2],
+    /// Where fresh chains start.
+    fresh: DataBox,
     /// `[size, sample...]`
     chains: Var,
     order: Rc<RefCell<Shuffle>>,
 }
 
 impl ReplayMemory {
-    /// A memory of fresh chains for samples of shape `sample`, from which `batch` are drawn at a time. `bounds` is the box
-    /// of the data, one interval for every coordinate or one for each.
+    /// A memory of fresh chains for samples of shape `sample`, from which `batch` are drawn at a time. They start on `of`,
+    /// the box of the data, if the settings name no other.
     pub fn new(
         device: &Device,
         sample: &[usize],
-        bounds: &[[f64; 2]],
+        of: &DataBox,
         batch: usize,
         config: &ReplayConfig,
         key: &Key,
     ) -> Result<ReplayMemory> {
         if batch > config.size {
             return Err(Error::setting(format!(
-                "replay.size = {} is smaller than batch = {batch}: keep at least as many chains as move at once",
+                "algorithm.replay.size = {} is smaller than algorithm.batch = {batch}: keep at least as many chains as move \
+                 at once",
                 config.size
             )));
         }
-        let own = config.start.map(|(lo, hi)| [[lo, hi]]);
-        let bounds = own.as_ref().map_or(bounds, |own| own);
-        let shape: Vec<usize> = if bounds.len() == 1 { Vec::new() } else { sample.to_vec() };
-        let corner = |f: fn(&[f64; 2]) -> f64| Tensor::from_f64(device, shape.clone(), bounds.iter().map(f).collect());
-        let fresh = [corner(|b| b[0]), corner(|b| b[1] - b[0])];
+        let fresh = config.start.map_or_else(|| of.clone(), |(lo, hi)| DataBox::new(device, sample, &[[lo, hi]]));
         let all: Vec<usize> = [config.size].into_iter().chain(sample.iter().copied()).collect();
-        let uniform = Tensor::uniform(device, all, &key.named("first"));
         Ok(ReplayMemory {
             restart: config.restart,
-            chains: Var::new(&(&(&uniform * &fresh[1]) + &fresh[0])),
+            chains: Var::new(&fresh.uniform(all, &key.named("first"))),
             fresh,
             order: Rc::new(RefCell::new(Shuffle::new(config.size, batch, &key.named("slots"))?)),
         })
@@ -114,11 +110,6 @@ impl ReplayMemory {
     pub fn chains(&self) -> Tensor {
         self.chains.get()
     }
-
-    /// Noise: uniform on the box.
-    fn noise(&self, like: &Tensor, key: &Key) -> Tensor {
-        Tensor::uniform(like.device(), like.shape().clone(), key) * &self.fresh[1] + &self.fresh[0]
-    }
 }
 
 impl Proposal for ReplayMemory {
@@ -127,7 +118,8 @@ impl Proposal for ReplayMemory {
         let slots = it.feed([n], move |step| order.borrow_mut().indices(step).into_iter().map(|i| i as f32).collect());
         let kept = self.chains.get().gather(0, &slots);
         let coin = it.uniform("restart", [n]).less(&Tensor::scalar(it.device(), self.restart));
-        Start { x: coin.per_sample(&kept).where_(&self.noise(&kept, &it.key("noise")), &kept), source: slots }
+        let noise = self.fresh.uniform(kept.shape().clone(), &it.key("noise"));
+        Start { x: coin.per_sample(&kept).where_(&noise, &kept), source: slots }
     }
 
     /// The chains go back to their slots.

@@ -5,7 +5,7 @@
 //! `p(y | x_t) ~ exp( -E(y, lambda_{t-1}) / s_t^2 - |y - x_t|^2 / (2 sigma_t^2) )`,
 //!
 //! which the second term makes narrow and easy to sample. Levels, constants and the special last level:
-//! [`RecoveryTable`]. Samples go the way back from x_T ~ N(0, I), level by level: `recovery_model.rs`.
+//! [`RecoveryTable`]. Samples go the way back from x_T ~ N(0, I), level by level: `recovery_sampler.rs`.
 
 pub use super::recovery_config::Config;
 use super::{Algorithm, InitializerLearner, Iteration, Learner, Loader, Start, State};

@@ -8,6 +8,7 @@ mod oracle;
 mod replay;
 mod samplers;
 mod shaders;
+mod skeleton;
 mod support;
 mod tint;
 mod training;
