@@ -1,9 +1,9 @@
 //! The exponential moving average of the parameters.
 
 use super::{Counter, parts, store};
-use crate::gpu::{Groups, Kernel, Work};
-use crate::shader;
+use crate::gpu::{Kernel, Work, Workgroups};
 use crate::tensor::{Device, Tensor, Var};
+use crate::{shader, uniforms};
 
 /// `e = d e + (1 - d) p`, in place, over a flat buffer, with a warm-up: `d = min(decay, (1 + n) / (10 + n))` in the n-th
 /// update (from 1), so that a short run is not an average of initial values. Starts at the parameters' first value.
@@ -39,16 +39,10 @@ impl Ema {
             Device::Gpu(gpu) => {
                 let kernel = Kernel::new(shader!("optim/ema.wgsl"));
                 for (p, e) in parts(&p).iter().zip(&parts(&e)) {
-                    let quads = p.numel().div_ceil(4) as u32;
-                    let words = [quads];
+                    let quads = p.numel().div_ceil(4);
                     let work = Work { bytes: 12 * p.numel() as u64, flops: 3 * p.numel() as u64 };
-                    gpu.dispatch(
-                        &kernel,
-                        &words,
-                        &[p.slice(), decay.slice(), e.slice()],
-                        Groups::Invocations(quads.into()),
-                        work,
-                    );
+                    let slices = [p.slice(), decay.slice(), e.slice()];
+                    gpu.dispatch(&kernel, uniforms![quads], &slices, Workgroups::Elements(quads), work);
                 }
             }
             Device::Oracle => {
