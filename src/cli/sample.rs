@@ -3,9 +3,8 @@
 use super::choose_device::choose_device;
 use super::output::say;
 use super::session::Session;
-use crate::data::npy;
 use crate::error::{Error, Result};
-use crate::io::atomic;
+use crate::io::{atomic, npy};
 use crate::plot;
 use crate::tensor::Tensor;
 use crate::train::{SampleRequest, plot_trajectory};
