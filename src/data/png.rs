@@ -29,10 +29,14 @@ pub fn decode(bytes: &[u8]) -> Result<(Vec<u8>, [usize; 3]), String> {
     reader.finish().map_err(wrong)?;
     let colours = if channels < 3 { 1 } else { 3 };
     if colours < channels {
-        let over_black = |p: &[u8]| -> Vec<u8> {
-            p[..colours].iter().map(|&v| ((u16::from(v) * u16::from(p[colours]) + 127) / 255) as u8).collect()
-        };
-        pixels = pixels.chunks_exact(channels).flat_map(over_black).collect();
+        let over_black = |value: u8, alpha: u8| ((u16::from(value) * u16::from(alpha) + 127) / 255) as u8;
+        for pixel in 0..w * h {
+            for c in 0..colours {
+                let (value, alpha) = (pixels[pixel * channels + c], pixels[pixel * channels + colours]);
+                pixels[pixel * colours + c] = over_black(value, alpha);
+            }
+        }
+        pixels.truncate(w * h * colours);
     }
     Ok((pixels, [h, w, colours]))
 }

@@ -130,7 +130,7 @@ fn load_idx(folder: &Path, split: Split, layout: &idx::Layout) -> Result<Dataset
 fn load_cifar(path: &Path, split: Split, layout: &cifar::Layout) -> Result<Dataset> {
     let mut records = cifar::Records::default();
     for file in cifar_files(path, split, layout)? {
-        let source = Source::read(&file, "CIFAR", |_| Ok(MOST_BYTES))?;
+        let source = Source::read(&file, "CIFAR", |_| Ok(MOST_BYTES - 1))?;
         source.parsed(records.append(&source.bytes, layout))?;
     }
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };

@@ -15,7 +15,7 @@ pub use checkpoint::{Array32, Checkpoint};
 pub use events::EventLog;
 pub use metrics_log::{Metrics, MetricsLog};
 pub use report::Report;
-pub use run::RunDir;
+pub use run::{RunDir, RunLock};
 pub use source::{open, read, read_text};
 
 /// A folder for one test, removed with its content at the end of the test.

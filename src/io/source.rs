@@ -25,14 +25,13 @@ pub fn open(path: impl AsRef<Path>) -> Result<File> {
     File::open(path).map_err(|why| Error::file(path, format!("cannot read: {why}")))
 }
 
-/// The content of a regular file of at most 1 GiB.
+/// The content of a regular file of less than 1 GiB.
 pub fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let path = path.as_ref();
     let mut bytes = Vec::new();
-    fill(&mut open(path)?, &mut bytes, MOST_BYTES + 1)
-        .map_err(|why| Error::file(path, format!("cannot read: {why}")))?;
-    if bytes.len() > MOST_BYTES {
-        return Err(Error::file(path, format!("has more than {MOST_BYTES} bytes")));
+    fill(&mut open(path)?, &mut bytes, MOST_BYTES).map_err(|why| Error::file(path, format!("cannot read: {why}")))?;
+    if bytes.len() == MOST_BYTES {
+        return Err(Error::file(path, format!("has {MOST_BYTES} bytes or more")));
     }
     Ok(bytes)
 }
@@ -69,11 +68,11 @@ impl Source {
         let mut bytes = Vec::new();
         fill(&mut reader, &mut bytes, BEGINNING).map_err(failed)?;
         let size = size(&bytes).map_err(|why| Error::format(&path, format, why))?;
-        if size > MOST_BYTES {
+        if size >= MOST_BYTES {
             return Err(Error::format(
                 &path,
                 format,
-                format!("it says to hold {size} bytes, at most {MOST_BYTES} are read"),
+                format!("it says to hold {size} bytes, less than {MOST_BYTES} are read"),
             ));
         }
         fill(&mut reader, &mut bytes, size + 1).map_err(failed)?;
@@ -150,8 +149,8 @@ mod tests {
         std::fs::write(&path, gz.finish().unwrap()).unwrap();
         let source = Source::read(&path, "test", |_| Ok(1000)).unwrap();
         assert!(source.bytes.capacity() <= 2 * BEGINNING, "{}", source.bytes.capacity());
-        let text = Source::read(&path, "test", |_| Ok(MOST_BYTES + 1)).err().unwrap().to_string();
-        assert!(text.contains("at most 1073741824 are read"), "{text}");
+        let text = Source::read(&path, "test", |_| Ok(MOST_BYTES)).err().unwrap().to_string();
+        assert!(text.contains("less than 1073741824 are read"), "{text}");
     }
 
     #[test]
