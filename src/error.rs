@@ -20,10 +20,10 @@ pub enum Error {
     #[error("device error: {0}")]
     Device(String),
     /// The operating system refused a file operation.
-    #[error("{}: {why}", path.display())]
+    #[error("{}: {why}", printable(&path.to_string_lossy()))]
     File { path: PathBuf, why: String },
     /// A file was read but is not what it claims to be.
-    #[error("{}: not a valid {format} file: {why}", path.display())]
+    #[error("{}: not a valid {format} file: {why}", printable(&path.to_string_lossy()))]
     Format { path: PathBuf, format: &'static str, why: String },
     /// A setting, preset, key or argument is wrong; the text says what would be right.
     #[error("{0}")]
@@ -42,18 +42,26 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// Wraps an I/O error with the path it happened at.
     pub fn file(path: impl AsRef<Path>, why: impl std::fmt::Display) -> Error {
-        Error::File { path: path.as_ref().to_path_buf(), why: why.to_string() }
+        Error::File { path: path.as_ref().to_path_buf(), why: printable(&why.to_string()) }
     }
 
     /// A file whose content is wrong: `format` is its kind ("IDX", "PNG", ...), `why` what was found.
     pub fn format(path: impl AsRef<Path>, format: &'static str, why: impl std::fmt::Display) -> Error {
-        Error::Format { path: path.as_ref().to_path_buf(), format, why: why.to_string() }
+        Error::Format { path: path.as_ref().to_path_buf(), format, why: printable(&why.to_string()) }
     }
 
     /// A wrong setting.
     pub fn setting(text: impl std::fmt::Display) -> Error {
-        Error::Setting(text.to_string())
+        Error::Setting(printable(&text.to_string()))
     }
+}
+
+/// The text on one line, with control characters (the escape codes of terminals among them) written as `\u{1b}`.
+///
+/// Names of files, classes and settings come from outside and must not command the terminal they are shown on.
+pub fn printable(text: &str) -> String {
+    let line = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    line.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 /// The entry of `known` closest to `word` (edit distance), for "did you mean" messages.
@@ -80,6 +88,15 @@ fn edit_distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_one_line_without_control_characters() {
+        let evil = "a\u{1b}[31m\r\nb\u{9b}\té";
+        let shown = "a\\u{1b}[31m b\\u{9b}\\té";
+        assert_eq!(Error::setting(evil).to_string(), shown);
+        assert_eq!(Error::file(evil, evil).to_string(), format!("{shown}: {shown}"));
+        assert_eq!(Error::format(evil, "PNG", evil).to_string(), format!("{shown}: not a valid PNG file: {shown}"));
+    }
 
     #[test]
     fn the_nearest_name_is_the_one_with_the_smallest_edit_distance() {

@@ -3,8 +3,8 @@
 use super::choose_device::choose_device;
 use super::output::say;
 use super::sample::{How, check_kind, square, write};
-use crate::data::png;
 use crate::error::{Error, Result};
+use crate::io::png;
 use crate::run::{Registry, Session};
 use crate::tensor::{Key, Tensor};
 use crate::train::{Known, SampleRequest};

@@ -2,9 +2,8 @@
 
 use super::choose_device::choose_device;
 use super::output::say;
-use crate::data::npy;
 use crate::error::{Error, Result};
-use crate::io::atomic;
+use crate::io::{atomic, npy};
 use crate::plot;
 use crate::run::{Registry, Session, evaluation, pictures};
 use crate::tensor::Tensor;

@@ -2,7 +2,7 @@
 
 use super::{Gpu, Inner, Profile};
 use crate::error::{Error, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -139,12 +139,10 @@ impl Gpu {
         }
         let cache_key = wgpu::util::pipeline_cache_key(&info);
         let cache_file = options.pipeline_cache.as_ref().zip(cache_key).map(|(folder, key)| folder.join(key));
-        let cache = has(wgpu::Features::PIPELINE_CACHE).then(|| {
-            let data = cache_file.as_ref().and_then(|path| std::fs::read(path).ok());
-            let descriptor = wgpu::PipelineCacheDescriptor { label: None, data: data.as_deref(), fallback: true };
-            // SAFETY: the data was written by `save_pipeline_cache`; a driver that finds it foreign starts afresh.
-            unsafe { device.create_pipeline_cache(&descriptor) }
-        });
+        let cache = match has(wgpu::Features::PIPELINE_CACHE) {
+            true => Some(open_pipeline_cache(&device, cache_file.as_deref()).await),
+            false => None,
+        };
         let backend = Backend { device, queue, info, cache, cache_file };
         Ok(Gpu(Rc::new(Inner::new(profile, Some(backend), options, error))))
     }
@@ -203,6 +201,22 @@ impl Gpu {
                 let _ = std::fs::remove_file(&temporary);
             }
         }
+    }
+}
+
+/// The pipelines that an earlier process compiled; a file that is damaged or of another device counts as none.
+async fn open_pipeline_cache(device: &wgpu::Device, file: Option<&Path>) -> wgpu::PipelineCache {
+    let data = file.filter(|path| path.is_file()).and_then(|path| std::fs::read(path).ok());
+    let create = |data: Option<&[u8]>| {
+        let descriptor = wgpu::PipelineCacheDescriptor { label: None, data, fallback: true };
+        // SAFETY: the data was written by `save_pipeline_cache`; a driver that finds it foreign starts afresh.
+        unsafe { device.create_pipeline_cache(&descriptor) }
+    };
+    let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+    let cache = create(data.as_deref());
+    match scope.pop().await {
+        None => cache,
+        Some(_) => create(None),
     }
 }
 

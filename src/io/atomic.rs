@@ -1,19 +1,20 @@
 //! Files that are either the old one or the complete new one, never a part of it.
 //!
-//! The content goes to `NAME.tmp` in the same folder, is forced to the disk, and is then renamed to `NAME`. A failure
-//! at any point (a full disk included) removes the temporary file and leaves what was there.
+//! The content goes to a temporary file of its own in the same folder (`NAME.PROCESS-COUNT.tmp`, which must not exist),
+//! is forced to the disk, and is then renamed to `NAME`. A failure at any point (a full disk included) removes the
+//! temporary file and leaves what was there. A link at `NAME` is replaced, not followed.
 
 use crate::{Error, Result};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes the file `path` (and the folders above it) with what `fill` puts into the writer.
 ///
-/// A device or pipe (`/dev/stdout`) is written to directly.
-///
 /// # Errors
-/// [`Error::File`] if anything fails, `fill` included; what was at `path` is then unchanged.
+/// [`Error::File`] if anything fails, `fill` included, or if a folder, pipe or device is at `path`; what was there is
+/// then unchanged.
 pub fn write(path: impl AsRef<Path>, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     replace(path.as_ref(), None, fill)
 }
@@ -37,23 +38,26 @@ pub fn write_keeping(
 
 fn replace(path: &Path, previous: Option<&Path>, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     if fs::metadata(path).is_ok_and(|m| !m.is_file()) {
-        return fill_file(path, fill).map(drop).map_err(|why| Error::file(path, format!("cannot write: {why}")));
+        return Err(Error::file(path, "cannot write: a folder, pipe or device is there"));
     }
     let temporary = temporary_name(path);
     let replaced = (|| {
         fs::create_dir_all(folder_of(path))?;
-        fill_file(&temporary, fill)?.sync_all()?;
-        rename(&temporary, path, previous)
+        // `create_new` opens nothing that is there already, and follows no link.
+        let file = File::options().write(true).create_new(true).open(&temporary)?;
+        fill_file(file, fill)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| rename(&temporary, path, previous))
+            .inspect_err(|_| {
+                let _ = fs::remove_file(&temporary);
+            })
     })();
-    replaced.map_err(|why| {
-        let _ = fs::remove_file(&temporary);
-        Error::file(path, format!("cannot write: {why}; what was there before is unchanged"))
-    })
+    replaced.map_err(|why| Error::file(path, format!("cannot write: {why}; what was there before is unchanged")))
 }
 
-/// Creates the file and fills it through a buffer; every byte has been handed to the system when this returns.
-fn fill_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
-    let mut writer = BufWriter::with_capacity(1 << 20, File::create(path)?);
+/// Fills the file through a buffer; every byte has been handed to the system when this returns.
+fn fill_file(file: File, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
+    let mut writer = BufWriter::with_capacity(1 << 20, file);
     fill(&mut writer)?;
     writer.into_inner().map_err(|e| e.into_error())
 }
@@ -82,10 +86,24 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn temporary_name(path: &Path) -> PathBuf {
+/// What temporary names end in; a process that was killed leaves them behind.
+const TEMPORARY: &str = ".tmp";
+
+/// A name in the folder of `path` that no other call uses, in this process or another.
+pub(super) fn temporary_name(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut name = path.as_os_str().to_os_string();
-    name.push(".tmp");
+    name.push(format!(".{}-{}{TEMPORARY}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     name.into()
+}
+
+/// Removes the temporary files that killed processes left in `folder`; nothing else may be writing there.
+pub(super) fn remove_leftovers(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| e.file_name().to_string_lossy().ends_with(TEMPORARY)) {
+        // One that cannot be removed only takes some space.
+        let _ = fs::remove_file(entry.path());
+    }
 }
 
 #[cfg(test)]
@@ -141,24 +159,40 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"x");
     }
 
-    /// `/dev/full` refuses every write with "no space left". It stands in for the temporary file through a link.
+    #[test]
+    fn leftovers_and_links_are_never_written_through() {
+        let folder = test_folder("atomic-links");
+        let (path, target) = (folder.join("a.txt"), folder.join("target"));
+        write_bytes(&target, b"kept").unwrap();
+        if cfg!(unix) {
+            #[cfg(unix)]
+            std::os::unix::fs::symlink(&target, &path).unwrap();
+            write_bytes(&path, b"new").unwrap();
+            assert_eq!((fs::read(&path).unwrap(), fs::read(&target).unwrap()), (b"new".to_vec(), b"kept".to_vec()));
+        }
+        let (one, two) = (temporary_name(&path), temporary_name(&path));
+        assert_ne!(one, two);
+        fs::write(&one, b"half").unwrap();
+        remove_leftovers(&folder);
+        assert!(!one.exists() && target.exists());
+    }
+
+    /// `/dev/full` refuses every write with "no space left", here when the buffer is emptied at the end.
     #[cfg(unix)]
     #[test]
     fn a_full_disk_is_one_clear_line_and_the_old_file_stays() {
-        if !Path::new("/dev/full").exists() {
+        let Ok(full) = File::options().write(true).open("/dev/full") else {
             println!("skipped: a_full_disk_is_one_clear_line_and_the_old_file_stays: no /dev/full");
             return;
-        }
+        };
+        let why = fill_file(full, |w| w.write_all(&[7; 100])).unwrap_err();
         let folder = test_folder("atomic-full");
         let path = folder.join("a.bin");
         write_bytes(&path, b"old").unwrap();
-        std::os::unix::fs::symlink("/dev/full", folder.join("a.bin.tmp")).unwrap();
-        let text = write_bytes(&path, &[7; 100]).unwrap_err().to_string();
+        let text = write(&path, |_| Err(why)).unwrap_err().to_string();
         assert!(text.contains("No space left on device") && text.lines().count() == 1, "{text}");
-        assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(names(&folder), ["a.bin"]);
-        // A device is never replaced by a file: it is written to, and the error comes through.
+        assert_eq!((fs::read(&path).unwrap(), names(&folder)), (b"old".to_vec(), vec!["a.bin".to_string()]));
         let text = write_bytes("/dev/full", &[7; 100]).unwrap_err().to_string();
-        assert!(text.starts_with("/dev/full: cannot write: No space left on device"), "{text}");
+        assert!(text.starts_with("/dev/full: cannot write: a folder, pipe or device"), "{text}");
     }
 }

@@ -4,19 +4,26 @@
 //! values. The header is written here, sorted by name, because the crate's writer puts the metadata in the random
 //! order of a `HashMap`: the same state must give the same bytes. Reading and its validation are the crate's.
 
-use super::atomic;
+use super::{atomic, source};
 use crate::error::nearest;
 use crate::{Error, Result};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::tensor::Metadata;
+use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 const _: () = assert!(cfg!(target_endian = "little"), "safetensors holds little-endian values");
 
-/// The metadata entry that holds the checksum of the values; added when saving, checked and removed when loading.
+/// Two entries of the metadata, added when saving, checked and removed when loading: the CRC-32 of the whole file with
+/// eight zeros in the place of the sum, and the mark of a file that must have one.
 const CHECKSUM: &str = "crc32";
+const FORMAT: (&str, &str) = ("format", "ebm");
+const NO_SUM: &str = "00000000";
+
+/// A longer header is refused; one of 100 000 tensors has about 10 MB.
+const MOST_HEADER: u64 = 1 << 24;
 
 /// A host array: `data` in row-major order, `data.len() == shape.iter().product()`.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +92,28 @@ impl Checkpoint {
         text.parse().map_err(|_| self.other_model(format!("`{key}` is `{text}`, not a whole number")))
     }
 
+    /// Notes which run this is a state of: its seed, and its settings as they stand in `config.toml`.
+    pub fn set_origin(&mut self, seed: u64, config: &str) {
+        self.meta.insert("seed".into(), seed.to_string());
+        self.meta.insert("config_crc32".into(), crc32(&[config.as_bytes()]));
+    }
+
+    /// Compares what [`Checkpoint::set_origin`] noted.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] that says whether the seed or the settings differ, or that nothing was noted.
+    pub fn check_origin(&self, seed: u64, config: &str) -> Result<()> {
+        let path = self.path.display();
+        let stored = self.number("seed")?;
+        if stored != seed {
+            return Err(Error::setting(format!("{path}: it was saved with seed {stored}, this run has seed {seed}")));
+        }
+        if self.text("config_crc32")? != crc32(&[config.as_bytes()]) {
+            return Err(Error::setting(format!("{path}: it was saved with other settings than those of this run")));
+        }
+        Ok(())
+    }
+
     fn other_model(&self, what: String) -> Error {
         Error::setting(format!("{}: checkpoint of another model: {what}", self.path.display()))
     }
@@ -110,7 +139,8 @@ impl Checkpoint {
     /// The JSON header, padded with spaces so that the values start at a multiple of eight bytes.
     fn header(&self) -> String {
         let mut meta = self.meta.clone();
-        meta.insert(CHECKSUM.into(), self.checksum());
+        meta.insert(CHECKSUM.into(), NO_SUM.into());
+        meta.insert(FORMAT.0.into(), FORMAT.1.into());
         let mut header = Map::from_iter([("__metadata__".to_string(), json!(meta))]);
         let mut start = 0;
         for (name, array) in &self.tensors {
@@ -124,13 +154,11 @@ impl Checkpoint {
         }
         let mut text = Value::Object(header).to_string();
         text.extend(std::iter::repeat_n(' ', text.len().next_multiple_of(8) - text.len()));
-        text
-    }
 
-    fn checksum(&self) -> String {
-        let mut crc = flate2::Crc::new();
-        self.tensors.values().for_each(|array| crc.update(bytemuck::cast_slice(&array.data)));
-        format!("{:08x}", crc.sum())
+        let length = (text.len() as u64).to_le_bytes();
+        let values = self.tensors.values().map(|array| bytemuck::cast_slice(&array.data));
+        let sum = crc32(&[&length[..], text.as_bytes()].into_iter().chain(values).collect::<Vec<_>>());
+        text.replacen(&entry(CHECKSUM, NO_SUM), &entry(CHECKSUM, &sum), 1)
     }
 
     /// Reads a safetensors file: F32 bit for bit; F64, F16 and BF16 converted to f32.
@@ -139,39 +167,89 @@ impl Checkpoint {
     /// [`Error::File`] if it cannot be read; [`Error::Format`] if it is cut short, damaged or holds another type.
     pub fn load(path: impl AsRef<Path>) -> Result<Checkpoint> {
         let path = path.as_ref();
-        let wrong = |why: String| Error::format(path, "safetensors", why);
-        let bytes = std::fs::read(path).map_err(|why| Error::file(path, format!("cannot read: {why}")))?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|why| wrong(format!("cut short or damaged ({why})")))?;
-        let (header_len, header) =
-            SafeTensors::read_metadata(&bytes).map_err(|why| wrong(format!("cut short or damaged ({why})")))?;
+        let failed = |why: io::Error| Error::file(path, format!("cannot read: {why}"));
+        let wrong = |why| Error::format(path, "safetensors", why);
+        let file = source::open(path)?;
+        let whole = file.metadata().map_err(failed)?.len();
+
+        // Nothing is read before it is known to be there and to be wanted.
+        let mut bytes = Vec::new();
+        (&file).take(8).read_to_end(&mut bytes).map_err(failed)?;
+        let header = header_length(&bytes).map_err(wrong)?;
+        (&file).take(header as u64).read_to_end(&mut bytes).map_err(failed)?;
+        let parsed: Metadata = serde_json::from_slice(&bytes[8..]).map_err(|why| wrong(damaged(why)))?;
+        let expected = (8 + header as u64).checked_add(parsed.data_len() as u64);
+        if expected != Some(whole) {
+            return Err(wrong(damaged(format!("{whole} bytes, its header tells of {}", expected.unwrap_or(u64::MAX)))));
+        }
+        (&file).read_to_end(&mut bytes).map_err(failed)?;
+        let checkpoint = Checkpoint::parse(&bytes).map_err(wrong)?;
+        Ok(Checkpoint { path: path.to_path_buf(), ..checkpoint })
+    }
+
+    /// [`Checkpoint::load`] for the content of a file.
+    pub fn parse(bytes: &[u8]) -> Result<Checkpoint, String> {
+        header_length(bytes)?;
+        let (length, header) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+        let (start, values) = bytes.split_at(8 + length);
 
         let mut meta: BTreeMap<String, String> = header.metadata().clone().unwrap_or_default().into_iter().collect();
-        if let Some(expected) = meta.remove(CHECKSUM) {
-            let mut crc = flate2::Crc::new();
-            crc.update(&bytes[8 + header_len..]);
-            let found = format!("{:08x}", crc.sum());
-            if found != expected {
-                return Err(wrong(format!("damaged: checksum {found}, expected {expected}")));
+        let ours = meta.get(FORMAT.0).is_some_and(|format| format == FORMAT.1);
+        match meta.remove(CHECKSUM) {
+            None if ours => return Err(damaged("its checksum is missing")),
+            None => (),
+            Some(expected) => {
+                let text = String::from_utf8_lossy(&start[8..]);
+                let without = text.replacen(&entry(CHECKSUM, &expected), &entry(CHECKSUM, NO_SUM), 1);
+                let found = crc32(&[&start[..8], without.as_bytes(), values]);
+                if found != expected {
+                    return Err(damaged(format!("checksum {found}, expected {expected}")));
+                }
+                meta.remove(FORMAT.0);
             }
         }
         let mut tensors = BTreeMap::new();
-        for (name, view) in file.tensors() {
-            let data = to_f32(&view).ok_or_else(|| {
-                wrong(format!("{name} holds {:?} values; only F32, F64, F16 and BF16 are read", view.dtype()))
-            })?;
-            tensors.insert(name, Array32 { shape: view.shape().to_vec(), data });
+        for (name, info) in header.tensors() {
+            let data = to_f32(info.dtype, &values[info.data_offsets.0..info.data_offsets.1])
+                .ok_or_else(|| format!("{name} holds {:?} values; only F32, F64, F16 and BF16 are read", info.dtype))?;
+            tensors.insert(name, Array32 { shape: info.shape.clone(), data });
         }
-        Ok(Checkpoint { tensors, meta, path: path.to_path_buf() })
+        Ok(Checkpoint { tensors, meta, path: PathBuf::new() })
     }
 }
 
+/// The length of the JSON header, from the first eight bytes.
+fn header_length(bytes: &[u8]) -> Result<usize, String> {
+    let length = bytes.first_chunk().map(|&length| u64::from_le_bytes(length));
+    match length {
+        None => Err(damaged(format!("{} bytes", bytes.len()))),
+        Some(length) if length > MOST_HEADER => Err(damaged(format!("a header of {length} bytes"))),
+        Some(length) => Ok(length as usize),
+    }
+}
+
+fn damaged(why: impl std::fmt::Display) -> String {
+    format!("cut short or damaged ({why})")
+}
+
+/// `"key":"value"` as it stands in the header; nothing else can look like it, because quotes in texts are escaped.
+fn entry(key: &str, value: &str) -> String {
+    format!("\"{key}\":\"{value}\"")
+}
+
+/// The checksum of parts that lie one after the other, as eight hexadecimal digits.
+fn crc32(parts: &[&[u8]]) -> String {
+    let mut crc = flate2::Crc::new();
+    parts.iter().for_each(|part| crc.update(part));
+    format!("{:08x}", crc.sum())
+}
+
 /// The values of a stored tensor, or `None` for a type that is not a float of 16 to 64 bits.
-fn to_f32(view: &TensorView) -> Option<Vec<f32>> {
+fn to_f32(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f32>> {
     fn each<const N: usize>(bytes: &[u8], convert: impl Fn([u8; N]) -> f32) -> Vec<f32> {
         bytes.as_chunks::<N>().0.iter().map(|&b| convert(b)).collect()
     }
-    let bytes = view.data();
-    match view.dtype() {
+    match dtype {
         Dtype::F32 => Some(each(bytes, f32::from_le_bytes)),
         Dtype::F64 => Some(each(bytes, |b| f64::from_le_bytes(b) as f32)),
         Dtype::F16 => Some(each(bytes, |b| half::f16::from_le_bytes(b).to_f32())),
@@ -184,6 +262,7 @@ fn to_f32(view: &TensorView) -> Option<Vec<f32>> {
 mod tests {
     use super::*;
     use crate::io::test_folder;
+    use safetensors::tensor::TensorView;
 
     fn example() -> Checkpoint {
         let mut c = Checkpoint::new();
@@ -221,19 +300,19 @@ mod tests {
         c.meta.insert("step".into(), "7".into());
         c.save(&path).unwrap();
         let values = [0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0u8];
+        let header = |sum: &str| {
+            let meta = format!(r#"{{"crc32":"{sum}","format":"ebm","step":"7"}}"#);
+            let text = format!(r#"{{"__metadata__":{meta},"w":{{"data_offsets":[0,8],"dtype":"F32","shape":[1,2]}}}}"#);
+            let padded = text.len().next_multiple_of(8);
+            [&(padded as u64).to_le_bytes()[..], format!("{text:padded$}").as_bytes(), &values].concat()
+        };
         let mut crc = flate2::Crc::new();
-        crc.update(&values);
-        let header = format!(
-            r#"{{"__metadata__":{{"crc32":"{:08x}","step":"7"}},"w":{{"data_offsets":[0,8],"dtype":"F32","shape":[1,2]}}}}"#,
-            crc.sum()
-        );
-        let padded = header.len().next_multiple_of(8);
-        let expected = [&(padded as u64).to_le_bytes()[..], format!("{header:padded$}").as_bytes(), &values].concat();
-        assert_eq!(std::fs::read(&path).unwrap(), expected);
+        crc.update(&header("00000000"));
+        assert_eq!(std::fs::read(&path).unwrap(), header(&format!("{:08x}", crc.sum())));
     }
 
     #[test]
-    fn every_truncation_and_every_flipped_value_bit_is_noticed() {
+    fn every_truncation_and_every_flipped_bit_is_noticed() {
         let folder = test_folder("checkpoint-damage");
         let path = folder.join("a.safetensors");
         example().save(&path).unwrap();
@@ -244,12 +323,49 @@ mod tests {
         };
         assert!(!rejects(&good));
         assert!((0..good.len()).all(|n| rejects(&good[..n])));
-        let values = 8 + u64::from_le_bytes(good[..8].try_into().unwrap()) as usize;
-        for at in values..good.len() {
+        assert!(rejects(&[&good[..], &[0]].concat()));
+        for bit in 0..8 * good.len() {
             let mut bad = good.clone();
-            bad[at] ^= 1 << (at % 8);
-            assert!(rejects(&bad), "byte {at}");
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(rejects(&bad), "bit {bit}");
         }
+    }
+
+    /// Sizes that nothing backs up: refused before memory is asked for.
+    #[test]
+    fn absurd_sizes_are_refused() {
+        let folder = test_folder("checkpoint-sizes");
+        let path = folder.join("a.safetensors");
+        let refused = |length: u64, header: &str| {
+            std::fs::write(&path, [&length.to_le_bytes(), header.as_bytes()].concat()).unwrap();
+            assert!(matches!(Checkpoint::load(&path), Err(Error::Format { .. })), "{length} {header}");
+        };
+        refused(u64::MAX, "{}");
+        refused(MOST_HEADER + 1, "{}");
+        refused(99_999, "{}");
+        let tensor = |shape: &str, end: u64| {
+            let header = format!(r#"{{"x":{{"dtype":"F32","shape":{shape},"data_offsets":[0,{end}]}}}}"#);
+            refused(header.len() as u64, &header);
+        };
+        tensor("[25000000000]", 100_000_000_000);
+        tensor("[4294967296,4294967296]", 0); // the product is 2^64, 0 when it wraps
+        tensor("[18446744073709551615]", u64::MAX);
+    }
+
+    #[test]
+    fn a_checkpoint_knows_the_run_it_belongs_to() {
+        let mut c = example();
+        assert!(c.check_origin(7, "a = 1").unwrap_err().to_string().contains("no entry `seed`"));
+        c.set_origin(7, "a = 1");
+        let c = {
+            let folder = test_folder("checkpoint-origin");
+            c.save(folder.join("a")).unwrap();
+            Checkpoint::load(folder.join("a")).unwrap()
+        };
+        c.check_origin(7, "a = 1").unwrap();
+        let text = c.check_origin(8, "a = 1").unwrap_err().to_string();
+        assert!(text.ends_with("it was saved with seed 7, this run has seed 8"), "{text}");
+        assert!(c.check_origin(7, "a = 2").unwrap_err().to_string().contains("other settings"));
     }
 
     #[test]

@@ -4,10 +4,10 @@
 //! `length: u64 | masked_crc(length bytes): u32 | payload | masked_crc(payload): u32`, all little-endian, with
 //! `masked_crc(b) = rotate_right(crc32c(b), 15) + 0xa282ead8 (mod 2^32)`. The first payload states the format's version.
 
-use super::atomic;
+use super::{atomic, source};
 use crate::{Error, Result};
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -28,10 +28,10 @@ impl EventLog {
     /// record that a kill has cut. A missing file is started.
     pub fn resume(path: impl AsRef<Path>, next_step: u64) -> Result<EventLog> {
         let path = path.as_ref();
-        let bytes = match std::fs::read(path) {
-            Err(why) if why.kind() == ErrorKind::NotFound => return EventLog::create(path),
-            read => read.map_err(|why| Error::file(path, format!("cannot read: {why}")))?,
-        };
+        if !path.exists() {
+            return EventLog::create(path);
+        }
+        let bytes = source::read(path)?;
         let mut payloads = payloads(&bytes);
         let Some(version) = payloads.next() else { return EventLog::create(path) };
         let kept = payloads.filter(|payload| step_of(payload) < next_step);

@@ -1,9 +1,9 @@
 //! `metrics.csv`: one row a logged step, `step,wall_s,NAME...`, that survives a kill and a resume.
 
-use super::atomic;
+use super::{atomic, source};
 use crate::{Error, Result};
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Appends rows to `metrics.csv`. The first row decides the columns; every row is on its way to the disk at once.
@@ -13,6 +13,7 @@ pub struct MetricsLog {
     file: File,
     /// The header line without its newline; empty until there is a first row.
     header: String,
+    wall_s: f64,
 }
 
 impl MetricsLog {
@@ -25,20 +26,20 @@ impl MetricsLog {
     /// line that a kill has cut. A missing file is started.
     pub fn resume(path: impl AsRef<Path>, next_step: u64) -> Result<MetricsLog> {
         let path = path.as_ref();
-        let text = match std::fs::read_to_string(path) {
-            Err(why) if why.kind() == ErrorKind::NotFound => String::new(),
-            read => read.map_err(|why| Error::file(path, format!("cannot read: {why}")))?,
-        };
+        if !path.exists() {
+            return MetricsLog::create(path);
+        }
+        let text = source::read_text(path)?;
         let (header, rows) = split(&text);
-        let mut kept = Vec::new();
+        let (mut kept, mut wall_s) = (Vec::new(), 0.0);
         for (i, row) in rows.iter().enumerate() {
-            let step = row.split(',').next().unwrap_or_default();
-            let step: u64 = step.parse().map_err(|_| bad_row(path, i, format!("step `{step}` is no whole number")))?;
+            let (step, wall) = check_row(header, row).map_err(|why| bad_row(path, i, why))?;
             if step < next_step {
                 kept.push(*row);
+                wall_s = wall;
             }
         }
-        MetricsLog::start(path, header, &kept)
+        Ok(MetricsLog { wall_s, ..MetricsLog::start(path, header, &kept)? })
     }
 
     fn start(path: &Path, header: &str, rows: &[&str]) -> Result<MetricsLog> {
@@ -46,7 +47,12 @@ impl MetricsLog {
         let text: String = lines.flat_map(|line| [line, "\n"]).collect();
         atomic::write_bytes(path, text.as_bytes())?;
         let file = OpenOptions::new().append(true).open(path).map_err(|why| Error::file(path, why))?;
-        Ok(MetricsLog { path: path.to_path_buf(), file, header: header.to_string() })
+        Ok(MetricsLog { path: path.to_path_buf(), file, header: header.to_string(), wall_s: 0.0 })
+    }
+
+    /// Seconds of training at the last row, those of earlier processes included; 0 without a row.
+    pub fn wall_s(&self) -> f64 {
+        self.wall_s
     }
 
     /// Appends a row: the step, the seconds of training so far, and the named values (NaN where there is none).
@@ -73,6 +79,7 @@ impl MetricsLog {
         text += &format!("{step},{wall_s:.3}{fields}\n");
         self.file.write_all(text.as_bytes()).map_err(|why| Error::file(&self.path, format!("cannot append: {why}")))?;
         self.header = header;
+        self.wall_s = wall_s;
         Ok(())
     }
 }
@@ -96,7 +103,7 @@ impl Metrics {
     /// [`Error::File`] if it cannot be read, [`Error::Format`] if a row has too few, too many or unreadable fields.
     pub fn read(path: impl AsRef<Path>) -> Result<Metrics> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|why| Error::file(path, format!("cannot read: {why}")))?;
+        let text = source::read_text(path)?;
         let (header, rows) = split(&text);
         let names = header.split(',').filter(|name| !name.is_empty());
         let mut columns: Vec<(String, Vec<f64>)> = names.map(|name| (name.to_string(), Vec::new())).collect();
@@ -123,6 +130,19 @@ fn split(text: &str) -> (&str, Vec<&str>) {
     let whole = &text[..text.rfind('\n').map_or(0, |end| end + 1)];
     let mut lines = whole.lines();
     (lines.next().unwrap_or_default(), lines.collect())
+}
+
+/// The step and the seconds of a row that has as many fields as the header.
+fn check_row(header: &str, row: &str) -> Result<(u64, f64), String> {
+    let (wanted, found) = (header.split(',').count(), row.split(',').count());
+    if found != wanted {
+        return Err(format!("{found} fields, the header has {wanted}"));
+    }
+    let mut fields = row.split(',');
+    let (step, wall) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+    let step_number = step.parse().map_err(|_| format!("step `{step}` is no whole number"))?;
+    let seconds = wall.parse().ok().filter(|s: &f64| s.is_finite() && *s >= 0.0);
+    Ok((step_number, seconds.ok_or_else(|| format!("wall_s `{wall}` is no time"))?))
 }
 
 /// An error in row `i` after the header, with its line number in the file.
@@ -187,7 +207,25 @@ mod tests {
         fs::write(&path, "step,wall_s,loss\n0,0.0,1.0\n1,0.0\n").unwrap();
         let text = Metrics::read(&path).unwrap_err().to_string();
         assert!(text.ends_with("line 3: 2 fields, the header has 3"), "{text}");
-        fs::write(&path, "step,wall_s,loss\nzero,0.0,1.0\n").unwrap();
-        assert!(MetricsLog::resume(&path, 1).unwrap_err().to_string().contains("line 2: step `zero`"));
+        let refused = |rows: &str, expect: &str| {
+            fs::write(&path, format!("step,wall_s,loss\n{rows}\n")).unwrap();
+            let text = MetricsLog::resume(&path, 1).unwrap_err().to_string();
+            assert!(text.ends_with(expect), "{text}");
+        };
+        refused("zero,0.0,1.0", "line 2: step `zero` is no whole number");
+        refused("0,NaN,1.0", "line 2: wall_s `NaN` is no time");
+        refused("0,0.0,1.0\n1,0.5", "line 3: 2 fields, the header has 3");
+    }
+
+    #[test]
+    fn a_resumed_log_knows_the_time_that_was_spent() {
+        let folder = test_folder("csv-time");
+        let path = folder.join("metrics.csv");
+        let mut log = MetricsLog::create(&path).unwrap();
+        assert_eq!(log.wall_s(), 0.0);
+        [(0, 0.5), (10, 7.25), (20, 9.0)].iter().for_each(|&(step, s)| log.append(step, s, &[("loss", 1.0)]).unwrap());
+        assert_eq!(log.wall_s(), 9.0);
+        assert_eq!(MetricsLog::resume(&path, 11).unwrap().wall_s(), 7.25);
+        assert_eq!(MetricsLog::resume(&path, 0).unwrap().wall_s(), 0.0);
     }
 }

@@ -1,17 +1,22 @@
-//! What a run leaves on disk: checkpoints, metric logs, TensorBoard events, the run's folder and its report.
+//! Files: data sets, and what a run leaves on disk: checkpoints, metric logs, TensorBoard events, its folder, its report.
 
 pub mod atomic;
 mod checkpoint;
 mod events;
+mod load;
 mod metrics_log;
+pub mod npy;
+pub mod png;
 mod report;
 mod run;
+mod source;
 
 pub use checkpoint::{Array32, Checkpoint};
 pub use events::EventLog;
 pub use metrics_log::{Metrics, MetricsLog};
 pub use report::Report;
-pub use run::RunDir;
+pub use run::{RunDir, RunLock};
+pub use source::{open, read, read_text};
 
 /// A folder for one test, removed with its content at the end of the test.
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! The folder of a run: where everything it leaves is found.
 
-use super::{Checkpoint, atomic};
+use super::{Checkpoint, atomic, source};
 use crate::{Error, Result};
+use std::fs::{File, TryLockError};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// `runs/NAME/` with `config.toml`, `metrics.csv`, the event file, `checkpoints/`, `samples/`, `plots/`, `report.html`.
@@ -11,25 +13,35 @@ pub struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the folder and writes `config` verbatim to `config.toml`.
+    /// Makes the folder, with `config` verbatim in `config.toml`. It appears complete: it is made under another name
+    /// beside its place and renamed. A folder that exists and is empty is filled where it is.
     ///
     /// # Errors
     /// [`Error::Setting`] if the folder exists and is not empty; [`Error::File`] if it cannot be made.
     pub fn create(root: impl AsRef<Path>, config: &str) -> Result<RunDir> {
-        let run = RunDir { root: root.as_ref().to_path_buf() };
-        if std::fs::read_dir(&run.root).is_ok_and(|mut entries| entries.next().is_some()) {
-            let name = run.root.display();
-            return Err(Error::setting(format!(
-                "{name} exists and is not empty; choose another --out, or continue it with `ebm resume {name}`"
-            )));
+        let root: &Path = &root.as_ref().components().collect::<PathBuf>(); // without a slash at the end
+        let run = RunDir { root: root.to_path_buf() };
+        if root.is_dir() {
+            if std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some()) {
+                let name = root.display();
+                return Err(Error::setting(format!(
+                    "{name} exists and is not empty; choose another --out, or continue it with `ebm resume {name}`"
+                )));
+            }
+            fill(root, config)?;
+            return Ok(run);
         }
-        for folder in ["checkpoints", "samples", "plots"] {
-            let folder = run.root.join(folder);
-            std::fs::create_dir_all(&folder)
-                .map_err(|why| Error::file(&folder, format!("cannot make this folder: {why}")))?;
-        }
-        atomic::write_bytes(run.config(), config.as_bytes())?;
-        Ok(run)
+        let temporary = atomic::temporary_name(root);
+        let moved = fill(&temporary, config).and_then(|()| {
+            let refused = |why| Error::file(root, format!("cannot make this folder: {why}"));
+            if root.exists() {
+                return Err(refused(std::io::ErrorKind::AlreadyExists.into()));
+            }
+            std::fs::rename(&temporary, root).map_err(refused)
+        });
+        moved.map(|()| run).inspect_err(|_| {
+            let _ = std::fs::remove_dir_all(&temporary);
+        })
     }
 
     /// The existing run at `root`.
@@ -43,6 +55,39 @@ impl RunDir {
             return Err(Error::setting(format!("{name} is not the folder of a run: it has no config.toml")));
         }
         Ok(run)
+    }
+
+    /// Keeps other processes from training here for as long as the lock lives; a process that ends, in whatever way,
+    /// lets go of it. Whoever has the lock also removes what a killed process left half written.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if another process has it, [`Error::File`] if the file `lock` cannot be opened.
+    pub fn lock(&self) -> Result<RunLock> {
+        let path = self.root.join("lock");
+        let failed = |why: std::io::Error| Error::file(&path, format!("cannot lock: {why}"));
+        if path.exists() {
+            source::open(&path)?; // a regular file, or an error
+        }
+        let mut file =
+            File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => (),
+            Err(TryLockError::WouldBlock) => {
+                let holder = source::read_text(&path).unwrap_or_default();
+                let name = self.root.display();
+                return Err(Error::setting(format!("{name} is in use: {} trains there", holder.trim())));
+            }
+            // A file system without locks: two processes are then kept apart by the user alone.
+            Err(TryLockError::Error(why)) if why.kind() == std::io::ErrorKind::Unsupported => (),
+            Err(TryLockError::Error(why)) => return Err(failed(why)),
+        }
+        file.set_len(0).and_then(|()| write!(file, "process {}", std::process::id())).map_err(failed)?;
+        for folder in
+            [self.root.clone(), self.root.join("checkpoints"), self.root.join("samples"), self.root.join("plots")]
+        {
+            atomic::remove_leftovers(&folder);
+        }
+        Ok(RunLock { _file: file })
     }
 
     /// A path under `parent` that does not exist yet, named after the preset: `cd/mnist` gives `cd-mnist-1`.
@@ -88,11 +133,6 @@ impl RunDir {
         self.root.join("checkpoints/previous.safetensors")
     }
 
-    /// The samples drawn at `step`; the names sort by step.
-    pub fn sample(&self, step: u64) -> PathBuf {
-        self.root.join(format!("samples/step-{step:08}.png"))
-    }
-
     /// A picture such as `density.png` or `loss.svg`.
     pub fn plot(&self, file: &str) -> PathBuf {
         self.root.join("plots").join(file)
@@ -123,18 +163,50 @@ impl RunDir {
         checkpoint.save_keeping(self.checkpoint_last(), self.checkpoint_previous())
     }
 
+    /// The settings of the run as they were written.
+    pub fn read_config(&self) -> Result<String> {
+        source::read_text(self.config())
+    }
+
     /// Loads the last checkpoint, or the previous one where a kill fell between the two renames of a save.
     ///
     /// # Errors
-    /// [`Error::Setting`] if there is none, [`Error::File`] or [`Error::Format`] if it cannot be read.
+    /// [`Error::Setting`] if there is none, [`Error::File`] or [`Error::Format`] if it cannot be read; a damaged one is
+    /// named beside the one before it.
     pub fn load(&self) -> Result<Checkpoint> {
-        let paths = [self.checkpoint_last(), self.checkpoint_previous()];
-        let Some(path) = paths.iter().find(|path| path.exists()) else {
-            let name = self.root.display();
-            return Err(Error::setting(format!("{name} has no checkpoint yet; start it again from its config.toml")));
-        };
-        Checkpoint::load(path)
+        let (last, previous) = (self.checkpoint_last(), self.checkpoint_previous());
+        match (last.exists(), previous.exists()) {
+            (false, false) => {
+                let name = self.root.display();
+                Err(Error::setting(format!("{name} has no checkpoint yet; start it again from its config.toml")))
+            }
+            (false, true) => Checkpoint::load(previous),
+            (true, false) => Checkpoint::load(last),
+            (true, true) => Checkpoint::load(&last).map_err(|error| match error {
+                Error::Format { path, format, why } => {
+                    let advice = "to go on from the checkpoint before it, rename this file and give its name to";
+                    Error::format(path, format, format!("{why}; {advice} {}", previous.display()))
+                }
+                other => other,
+            }),
+        }
     }
+}
+
+/// The right to train in a run's folder; given back when it is dropped.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+/// What an empty run holds.
+fn fill(root: &Path, config: &str) -> Result<()> {
+    for folder in ["checkpoints", "samples", "plots"] {
+        let folder = root.join(folder);
+        std::fs::create_dir_all(&folder)
+            .map_err(|why| Error::file(&folder, format!("cannot make this folder: {why}")))?;
+    }
+    atomic::write_bytes(root.join("config.toml"), config.as_bytes())
 }
 
 #[cfg(test)]
@@ -148,13 +220,15 @@ mod tests {
         let folder = test_folder("run");
         let root = folder.join("runs/a");
         assert!(RunDir::open(&root).unwrap_err().to_string().contains("not the folder of a run"));
-        let run = RunDir::create(&root, "# kept\nseed = 1\n").unwrap();
+        let run = RunDir::create(root.join(""), "# kept\nseed = 1\n").unwrap();
         assert_eq!(fs::read_to_string(run.config()).unwrap(), "# kept\nseed = 1\n");
         assert!(["checkpoints", "samples", "plots"].iter().all(|f| root.join(f).is_dir()));
         let text = RunDir::create(&root, "").unwrap_err().to_string();
         assert!(text.contains("choose another --out") && text.contains("ebm resume"), "{text}");
         assert_eq!(fs::read_to_string(RunDir::open(&root).unwrap().config()).unwrap(), "# kept\nseed = 1\n");
-        assert!(run.sample(42).ends_with("samples/step-00000042.png"));
+        let names: Vec<_> = fs::read_dir(folder.join("runs")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names, ["a"], "nothing else is left beside it");
+        assert_eq!(run.read_config().unwrap(), "# kept\nseed = 1\n");
     }
 
     #[test]
@@ -163,6 +237,24 @@ mod tests {
         RunDir::create(&*folder, "").unwrap();
         let file = folder.join("config.toml");
         assert!(matches!(RunDir::create(&file, ""), Err(Error::File { .. })));
+        assert!(matches!(RunDir::create(file.join("below"), ""), Err(Error::File { .. })));
+        let mut names: Vec<_> = fs::read_dir(&*folder).unwrap().map(|e| e.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["checkpoints", "config.toml", "plots", "samples"]);
+    }
+
+    #[test]
+    fn one_lock_at_a_time() {
+        let folder = test_folder("run-lock");
+        let run = RunDir::create(&*folder, "").unwrap();
+        let leftover = folder.join("checkpoints/last.safetensors.1-0.tmp");
+        fs::write(&leftover, "half").unwrap();
+        let lock = run.lock().unwrap();
+        assert!(!leftover.exists());
+        let text = run.lock().unwrap_err().to_string();
+        assert!(text.ends_with(&format!("is in use: process {} trains there", std::process::id())), "{text}");
+        drop(lock);
+        run.lock().unwrap();
     }
 
     #[test]
@@ -184,6 +276,10 @@ mod tests {
             run.save(&checkpoint).unwrap();
         }
         assert_eq!(run.load().unwrap().number("step").unwrap(), 2);
+        let good = fs::read(run.checkpoint_last()).unwrap();
+        fs::write(run.checkpoint_last(), &good[..good.len() - 1]).unwrap();
+        let text = run.load().unwrap_err().to_string();
+        assert!(text.contains("last.safetensors: not a valid") && text.ends_with("previous.safetensors"), "{text}");
         fs::remove_file(run.checkpoint_last()).unwrap();
         assert_eq!(run.load().unwrap().number("step").unwrap(), 1);
     }

@@ -77,10 +77,15 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The names that follow `crate::`, alone or in a list in braces, in code that is neither a comment nor a test.
-fn uses(text: &str) -> BTreeSet<String> {
+/// The text without comments and tests.
+fn code(text: &str) -> String {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let code: String = code.lines().map(|l| l.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    code.lines().map(|l| l.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+/// The names that follow `crate::`, alone or in a list in braces, in code.
+fn uses(text: &str) -> BTreeSet<String> {
+    let code = code(text);
     let word = |s: &str| s.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
     let mut found = BTreeSet::new();
     for rest in code.split("crate::").skip(1) {
@@ -110,6 +115,38 @@ fn items(list: &str) -> Vec<&str> {
         }
     }
     items
+}
+
+/// The folders (and `error.rs`) that run in a browser too.
+const PORTABLE: [&str; 11] =
+    ["error", "gpu", "tensor", "ops", "autodiff", "nn", "optim", "data", "energy", "sample", "diffusion"];
+/// What a browser does not have.
+const NATIVE: [&str; 7] = ["fs::", "File::", "std::thread", "std::time", "Instant", "SystemTime", "std::env"];
+/// Uses that are meant: (file, what).
+const NATIVE_EXCEPTIONS: [(&str, &str); 1] = [
+    ("gpu/device.rs", "fs::"), // the cache of compiled pipelines, and the names of software Vulkan's threads in /proc
+];
+
+/// Threads, files, clocks and the environment belong to `io` and above.
+#[test]
+fn nothing_below_io_needs_an_operating_system() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut wrong, mut met) = (BTreeSet::new(), BTreeSet::new());
+    for file in rust_files(&root) {
+        let path = file.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
+        if !PORTABLE.contains(&path.split('/').next().unwrap().trim_end_matches(".rs")) {
+            continue;
+        }
+        let code = code(&std::fs::read_to_string(&file).unwrap());
+        for native in NATIVE.into_iter().filter(|native| code.contains(native)) {
+            match NATIVE_EXCEPTIONS.into_iter().find(|exception| *exception == (path.as_str(), native)) {
+                Some(exception) => _ = met.insert(exception),
+                None => _ = wrong.insert(format!("src/{path} must not use {native}")),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.into_iter().collect::<Vec<_>>().join("\n"));
+    assert_eq!(met.len(), NATIVE_EXCEPTIONS.len(), "an exception is no longer needed: only {met:?} are");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! All integration tests in one binary, so that the dependencies are linked once.
 
 mod cli;
+mod fuzz;
 mod gradcheck;
 mod layers;
 mod objectives;
