@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn values_go_to_the_offsets_of_their_names() {
         let layout = layout();
-        let key = [7, 8, 9];
+        let key = [7u32, 8, 9];
         let one = layout.block("k", uniforms![n: 5usize, a: 0.5, key, dims: [1, 2, 3, 4, 5, 6, 7, -8]]);
         let bits = 0.5f32.to_bits();
         assert_eq!(one[..], [5, bits, 0, 0, 7, 8, 9, 0, 1, 2, 3, 4, 5, 6, 7, -8i32 as u32]);

@@ -186,7 +186,8 @@ pub(super) fn launch(gpu: &Gpu, g: &Gemm) {
     }
 }
 
-/// The operand with rows of a multiple of four elements: itself, or a copy with zeros behind each row.
+/// The operand with rows of a multiple of four elements: itself, or a copy with zeros behind each row. (Loaders bake the
+/// lengths of rows, so this happens before the kernel is known; whether it then reads texels is the recorder's choice.)
 fn pad(gpu: &Gpu, o: &Operand) -> Slice {
     let row = o.row.next_multiple_of(4);
     if row == o.row {
