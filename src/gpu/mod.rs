@@ -2,7 +2,7 @@
 //!
 //! `shader` expands a WGSL file into the text of one [`Kernel`]; `pipeline` compiles it, with its bindings read out of
 //! the shader itself; `buffer` pools memory; `recorder` collects dispatches and submits many at once; `capture` replays
-//! a recorded step; `profile` times kernels.
+//! a recorded step; `profile` times its commands and `report` and `table` show the times.
 
 mod buffer;
 mod capture;
@@ -11,17 +11,21 @@ mod pipeline;
 mod profile;
 mod read;
 mod recorder;
+mod report;
 mod shader;
+mod table;
 mod texels;
 mod translate;
 
 pub use buffer::{ALIGNMENT, PoolStats, Slice, round_up};
 pub use capture::Captured;
 pub use device::{INSTALL_HINT, Options, adapters, choose_adapter, describe, pin_software_threads};
-pub use profile::{ProfileRow, Work};
+pub use profile::Work;
 pub use read::ReadBack;
 pub use recorder::Groups;
+pub use report::{Clock, PhaseRow, ProfileReport, ProfileRow, Roofs};
 pub use shader::{INCLUDES, Kernel, Source, WgslValue};
+pub(crate) use table::significant;
 pub use translate::Validated;
 
 use crate::error::Error;

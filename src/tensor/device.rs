@@ -49,6 +49,14 @@ impl Device {
         self.gpu().map_or(Ok(()), Gpu::wait)
     }
 
+    /// Runs `f`; what it does counts in profiles as phase `label`, see [`Gpu::phase`].
+    pub fn phase<T>(&self, label: &'static str, f: impl FnOnce() -> T) -> T {
+        match self {
+            Device::Gpu(gpu) => gpu.phase(label, f),
+            Device::Oracle => f(),
+        }
+    }
+
     /// Rounds a value to what this device can hold: f32 on a GPU.
     pub fn round(&self, x: f64) -> f64 {
         match self {
