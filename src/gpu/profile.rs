@@ -80,7 +80,7 @@ impl Profiler {
         // A lost device returns no times; it has reported its error.
         let times = timer.read(backend, commands.len()).unwrap_or_default();
         for (command, [begin, end]) in commands.iter().zip(&times) {
-            self.add(command, end - begin);
+            self.add(command, (end - begin).max(0.0));
         }
         if let (Some([begin, _]), Some([_, end])) = (times.first(), times.last()) {
             self.seconds += end - begin;
