@@ -18,7 +18,7 @@ pub fn kernels(profile: &Profile) -> BTreeMap<String, Kernel> {
     }
     optim::exercise(&device);
     bench::roofs(profile).iter().for_each(|roof| (roof.setup)(&device)());
-    gpu.kernels().into_iter().map(|kernel| (kernel.name().to_string(), kernel)).collect()
+    gpu.kernels()
 }
 
 /// Records a case and its first derivatives. The values do not matter: nothing runs.

@@ -60,7 +60,7 @@ fn minus_log(u: vec2f) -> vec2f {
 
 // (cos, sin) of 2 pi u for a pair u: whole quarter turns are taken out exactly, the rest is a polynomial (Cephes sinf,
 // cosf). Hardware may be off by 2^-11, and promises nothing beyond pi.
-fn turn(u: vec2f) -> array<vec2f, 2> {
+fn cos_sin_2pi(u: vec2f) -> array<vec2f, 2> {
     let q = floor(4.0 * u + 0.5);
     let angle = (4.0 * u - q) * 1.5707963;
     let z = angle * angle;
@@ -77,7 +77,7 @@ fn turn(u: vec2f) -> array<vec2f, 2> {
 // Box-Muller: elements 0, 1 share the first pair of uniforms, 2, 3 the second; cosine first.
 fn to_normal(u: vec4f) -> vec4f {
     let radius = sqrt(2.0 * minus_log(u.xz));
-    let direction = turn(u.yw);
+    let direction = cos_sin_2pi(u.yw);
     let c = radius * direction[0];
     let s = radius * direction[1];
     return vec4f(c.x, s.x, c.y, s.y);

@@ -1,5 +1,11 @@
 // Elements one at a time.
 alias T = f32;
+const WIDTH = 1u;
+
+// The first of them.
+fn from_four(v: vec4f) -> T {
+    return v.x;
+}
 
 fn fold_max(v: T) -> f32 {
     return v;

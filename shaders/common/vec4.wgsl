@@ -1,5 +1,10 @@
 // Elements four at a time.
 alias T = vec4f;
+const WIDTH = 4u;
+
+fn from_four(v: vec4f) -> T {
+    return v;
+}
 
 fn fold_max(v: T) -> f32 {
     return max(max(v.x, v.y), max(v.z, v.w));

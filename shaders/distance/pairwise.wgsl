@@ -1,24 +1,29 @@
 // distance/pairwise - squared distances between the rows of a[n, d] and b[m, d], as sums of squared differences.
 // y[i, j] = sum_k (a[i, k] - b[j, k])^2
-// work item: a 4 x 4 tile of y; workgroup: 8 x 8 of them. Rows beyond the end repeat the last one and are not written.
+// work item: a 4 x 4 tile of y; workgroup: TILE x TILE of y. Rows beyond the end repeat the last one and are not written.
 // traffic: 4 bytes per element of y; a and b come from the cache, (n m / 2) d elements of them.
 //#include "common/index.wgsl"
-//#include FOLD
+//#include "common/vec4.wgsl" // @param ELEMENT
 
-struct Params { n: u32, m: u32, d: u32, columns: u32 }
+// Rows and columns of a workgroup.
+const TILE: u32 = 32u; // @param
+const SIDE = TILE / 4u;
+
+struct Params { n: u32, m: u32, d: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<T>;
 @group(0) @binding(2) var<storage, read> b: array<T>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(SIDE * SIDE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
     let tile = linear_group(group, groups);
-    let row = tile / p.columns * 32u + local / 8u * 4u;
-    // Neighbouring invocations own neighbouring columns, 8 apart within one, so that their stores are together.
-    let column = tile % p.columns * 32u + local % 8u;
+    let tiles = (p.m + TILE - 1u) / TILE;
+    let row = tile / tiles * TILE + local / SIDE * 4u;
+    // Neighbouring invocations own neighbouring columns, SIDE apart within one, so that their stores are together.
+    let column = tile % tiles * TILE + local % SIDE;
     if row >= p.n {
         return;
     }
@@ -26,7 +31,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     var b_at: array<u32, 4>;
     for (var i = 0u; i < 4u; i++) {
         a_at[i] = min(row + i, p.n - 1u) * p.d;
-        b_at[i] = min(column + 8u * i, p.m - 1u) * p.d;
+        b_at[i] = min(column + SIDE * i, p.m - 1u) * p.d;
     }
     var sum: array<T, 16>;
     for (var k = 0u; k < p.d; k++) {
@@ -40,8 +45,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     }
     for (var i = 0u; i < 4u; i++) {
         for (var j = 0u; j < 4u; j++) {
-            if row + i < p.n && column + 8u * j < p.m {
-                y[(row + i) * p.m + column + 8u * j] = fold_sum(sum[4u * i + j]);
+            if row + i < p.n && column + SIDE * j < p.m {
+                y[(row + i) * p.m + column + SIDE * j] = fold_sum(sum[4u * i + j]);
             }
         }
     }

@@ -11,20 +11,24 @@ const RANK: u32 = 1u; // @param
 const A_SPLAT: bool = false; // @param
 const B_SPLAT: bool = false; // @param
 
-struct Params { quads: u32, dims: array<vec4u, 2>, a: array<vec4u, 2>, b: array<vec4u, 2> }
+struct Params { count: u32, dims: array<vec4u, 2>, a: array<vec4u, 2>, b: array<vec4u, 2> }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4f>; // @texels
 @group(0) @binding(2) var<storage, read> b: array<vec4f>; // @texels
 @group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
 
-@compute @workgroup_size(256)
+// A work item has EACH elements, SIZE apart.
+const SIZE = 256u;
+const EACH = 4u;
+
+@compute @workgroup_size(SIZE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
-    let start = linear_group(group, groups) * 1024u + local;
-    for (var j = 0u; j < 4u; j++) {
-        let o = start + j * 256u;
-        if o < p.quads {
+    let start = linear_group(group, groups) * SIZE * EACH + local;
+    for (var j = 0u; j < EACH; j++) {
+        let o = start + j * SIZE;
+        if o < p.count {
             var rest = o * 4u;
             var a_at = 0u;
             var b_at = 0u;

@@ -11,12 +11,16 @@ struct Params { quads: u32, a: f32, b: f32 }
 @group(0) @binding(2) var<storage, read> ct: array<vec4f>; // @texels
 @group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
 
-@compute @workgroup_size(256)
+// A work item has EACH elements, SIZE apart.
+const SIZE = 256u;
+const EACH = 4u;
+
+@compute @workgroup_size(SIZE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
-    let start = linear_group(group, groups) * 1024u + local;
-    for (var j = 0u; j < 4u; j++) {
-        let i = start + j * 256u;
+    let start = linear_group(group, groups) * SIZE * EACH + local;
+    for (var j = 0u; j < EACH; j++) {
+        let i = start + j * SIZE;
         if i < p.quads {
             dx[i] = ct[i] * df4(x[i], p.a, p.b);
         }

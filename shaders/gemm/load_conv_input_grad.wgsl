@@ -1,7 +1,7 @@
 // Loader: the gradient of conv2d with respect to x as C[m,n] with m = pixel of dx, n = channel c, k = (r,s,k), k fastest and
 // rounded up to K4. A gathers dy; B is w, across its rows. With a stride only some taps reach a given pixel, so the
 // pixels are sorted by phase (h mod STRIDE_Y, w mod STRIDE_X): each phase is a product z over its own taps only.
-//#include "gemm/conv_shape.wgsl"
+//#include "gemm/conv.wgsl"
 
 // STRIDE_Y / gcd(STRIDE_Y, DILATION_Y): from one tap of a phase to the next.
 const TAP_STEP_Y: u32 = 1u; // @param
@@ -14,9 +14,6 @@ const PHASE_W = (W + STRIDE_X - 1u) / STRIDE_X;
 var<private> phase: vec2u;
 var<private> first: vec2u; // tap of the phase
 var<private> taps: vec2u;  // of the phase
-
-struct Rows { image: vec4u, p: vec4i, q: vec4i } // the output pixels that reach four pixels at their first tap
-alias Cols = u32;
 
 fn rows() -> u32 { return p.images * PHASE_H * PHASE_W; }
 fn cols() -> u32 { return C; }
@@ -47,27 +44,28 @@ fn taps_across() -> u32 {
     return select(taps.y, S, TAP_STEP_X == 1u); // where it is constant, division is cheap
 }
 
-fn a_begin(m: u32) -> Rows {
+// The image and the output pixel that reaches each of four pixels at its first tap.
+fn a_begin(m: u32) -> At {
     let pixel = min(m + LANES, vec4u(rows() - 1u));
     let y = vec4i(pixel / PHASE_W % PHASE_H * STRIDE_Y + phase.x + PAD_Y) - i32(first.x * DILATION_Y);
     let x = vec4i(pixel % PHASE_W * STRIDE_X + phase.y + PAD_X) - i32(first.y * DILATION_X);
-    return Rows(pixel / (PHASE_H * PHASE_W), y / i32(STRIDE_Y), x / i32(STRIDE_X));
+    return At(pixel / (PHASE_H * PHASE_W), y / i32(STRIDE_Y), x / i32(STRIDE_X));
 }
-fn a_frag(at: Rows, k: u32) -> mat4x4f {
+fn a_frag(at: At, k: u32) -> mat4x4f {
     let tap = k / K4;
-    let y = at.p - i32(tap / taps_across() * (TAP_STEP_Y * DILATION_Y / STRIDE_Y));
-    let x = at.q - i32(tap % taps_across() * (TAP_STEP_X * DILATION_X / STRIDE_X));
-    return a_pixels(pixels(at.image, y, x, P, Q), k % K4);
+    let y = at.y - i32(tap / taps_across() * (TAP_STEP_Y * DILATION_Y / STRIDE_Y));
+    let x = at.x - i32(tap % taps_across() * (TAP_STEP_X * DILATION_X / STRIDE_X));
+    return a_pixels(pixels(at.start, y, x, P, Q), k % K4);
 }
 
-fn b_begin(n: u32) -> Cols {
-    return min(n, C - 1u);
+fn b_begin(n: u32) -> At {
+    return At(vec4u(min(n, C - 1u)), vec4i(), vec4i());
 }
-fn b_frag(at: Cols, k: u32) -> mat4x4f {
+fn b_frag(at: At, k: u32) -> mat4x4f {
     let tap = k / K4;
     let r = first.x + tap / taps_across() * TAP_STEP_Y;
     let s = first.y + tap % taps_across() * TAP_STEP_X;
-    let i = ((min(k % K4 + LANES, vec4u(K - 1u)) * R + r) * S + s) * B_ROW + at;
+    let i = ((min(k % K4 + LANES, vec4u(K - 1u)) * R + r) * S + s) * B_ROW + at.start.x;
     return mat4x4f(b_four(i.x), b_four(i.y), b_four(i.z), b_four(i.w));
 }
 

@@ -1,6 +1,4 @@
 // Loader: C[z,m,n] = sum_k A[z,m,k] B[z,k,n] of stored matrices. Sizes are not baked: one pipeline serves every shape.
-//#include "gemm/fragment.wgsl"
-//#include READ
 
 // A lies as [k, m].
 const TRANSPOSE_A: bool = false; // @param
@@ -24,8 +22,7 @@ var<private> a_start: u32;
 var<private> b_start: u32;
 var<private> c_start: u32;
 
-alias Rows = vec4u;
-alias Cols = vec4u;
+alias At = vec4u; // addresses at k = 0
 
 fn rows() -> u32 { return p.m; }
 fn cols() -> u32 { return p.n; }
@@ -41,11 +38,11 @@ fn begin(z: u32) -> vec2u {
 }
 
 // The addresses of rows m .. m + 3 of A at k = 0; past the edge the last row again, whose result is not stored.
-fn a_begin(m: u32) -> Rows {
+fn a_begin(m: u32) -> At {
     let row = min(m + LANES, vec4u(p.m - 1u));
     return a_start + select(row * p.a_row, vec4u(row.x), TRANSPOSE_A);
 }
-fn a_frag(at: Rows, k: u32) -> mat4x4f {
+fn a_frag(at: At, k: u32) -> mat4x4f {
     if TRANSPOSE_A {
         let row = at + min(k + LANES, vec4u(p.k - 1u)) * p.a_row;
         let f = transpose(mat4x4f(a_four(row.x), a_four(row.y), a_four(row.z), a_four(row.w)));
@@ -54,11 +51,11 @@ fn a_frag(at: Rows, k: u32) -> mat4x4f {
     return keep_k(mat4x4f(a_four(at.x + k), a_four(at.y + k), a_four(at.z + k), a_four(at.w + k)), k);
 }
 
-fn b_begin(n: u32) -> Cols {
+fn b_begin(n: u32) -> At {
     let column = min(n + LANES, vec4u(p.n - 1u));
     return b_start + select(vec4u(column.x), column * p.b_row, TRANSPOSE_B);
 }
-fn b_frag(at: Cols, k: u32) -> mat4x4f {
+fn b_frag(at: At, k: u32) -> mat4x4f {
     if TRANSPOSE_B {
         return transpose(keep_k(mat4x4f(b_four(at.x + k), b_four(at.y + k), b_four(at.z + k), b_four(at.w + k)), k));
     }

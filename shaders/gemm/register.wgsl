@@ -1,21 +1,19 @@
 // gemm/register - family R: C[m,n] = sum_k A[m,k] B[k,n], a register tile of one invocation: no subgroups, no barriers.
 //
-// work item: 4 FM x 4 FN of C, the sum of outer products of four k at a time. Workgroup: 4 x 8 work items, which share their
+// work item: 4 FM x 4 FN of C, the sum of outer products of four k at a time. Workgroup: GM x GN work items, which share their
 // rows and columns through the cache. traffic: A is read N / (4 FN) times, B is read M / (4 FM) times.
-//#include LOADER
-//#include SIDES
-//#include STORE
+//#include "gemm/product.wgsl"
 
-// Fragments of four rows.
-const FM: u32 = 2u; // @param
-// Fragments of four columns.
-const FN: u32 = 2u; // @param
+// Rows and columns of a workgroup's tile.
+const TM: u32 = 64u; // @param
+const TN: u32 = 32u; // @param
 const GM = 8u;
 const GN = 4u;
-const TM = 4u * FM * GM;
-const TN = 4u * FN * GN;
+// Fragments of a work item.
+const FM = TM / (4u * GM);
+const FN = TN / (4u * GN);
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(GM * GN)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
     let tile = group.y * groups.x + group.x;
@@ -28,8 +26,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let n0 = tile % tiles.y * TN + local % GN * 4u * FN;
 
     let range = begin(z);
-    var a_rows: array<Ms, FM>;
-    var b_cols: array<Ns, FN>;
+    var a_rows: array<At, FM>;
+    var b_cols: array<At, FN>;
     for (var i = 0u; i < FM; i++) {
         a_rows[i] = m_begin(m0 + 4u * i);
     }

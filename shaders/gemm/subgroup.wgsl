@@ -5,9 +5,7 @@
 // With ML < SG the other lanes load the next k, and one step covers 4 SG / ML of them.
 // work item: 4 ML x 4 NV of C. traffic: A is read N / (4 SG NV) times, B is read M / (4 ML) times.
 // Software Vulkan (2 cores, AVX2), 1024^3: 35-42 GFLOP/s with operands as texels, 9 from buffers; register tile (v1) 5.
-//#include LOADER
-//#include SIDES
-//#include STORE
+//#include "gemm/product.wgsl"
 
 // Lanes of a subgroup.
 const SG: u32 = 8u; // @param
@@ -48,7 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
 
     let range = begin(z);
     let a_rows = m_begin(m0 + lane % ML * 4u);
-    var b_cols: array<Ns, NV>;
+    var b_cols: array<At, NV>;
     for (var j = 0u; j < NV; j++) {
         b_cols[j] = n_begin(n0 + j * 4u * SG);
     }

@@ -5,9 +5,7 @@
 // Tiles lie k-major, so that a thread reads its rows and columns as vec4f; the swizzle spreads the transposed writes
 // over the banks. work item: RM x RN of C. traffic: A is read N / BN times, B is read M / BM times.
 // Workgroup memory: 4 BK (BM + BN) bytes, 16 KiB for 128 x 128 x 16.
-//#include LOADER
-//#include SIDES
-//#include STORE
+//#include "gemm/product.wgsl"
 
 const BM: u32 = 64u; // @param
 const BN: u32 = 64u; // @param
@@ -56,8 +54,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let range = begin(z);
     var a_at: array<vec2u, A_SLOTS>;
     var b_at: array<vec2u, B_SLOTS>;
-    var a_rows: array<Ms, A_SLOTS>;
-    var b_cols: array<Ns, B_SLOTS>;
+    var a_rows: array<At, A_SLOTS>;
+    var b_cols: array<At, B_SLOTS>;
     var a_next: array<mat4x4f, A_SLOTS>;
     var b_next: array<mat4x4f, B_SLOTS>;
     for (var s = 0u; s < A_SLOTS; s++) {

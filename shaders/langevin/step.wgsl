@@ -1,7 +1,6 @@
 // langevin/step - one Langevin step with the noise drawn in registers.
 // y = clip(x - step_n g - coupling_n (x - center) + noise_n xi, lo, hi), xi = the key's normal draw, n the sample
 // work item: four vec4, 256 apart. traffic: 12 bytes per element, 16 with a coupling; ten Philox rounds per vec4.
-// Measured on software Vulkan, 16 Mi elements: MEASURED.
 //#include "common/index.wgsl"
 //#include "common/rng.wgsl"
 //#include "schedule/sample.wgsl"
@@ -68,13 +67,17 @@ fn moved(quad: u32, tick: u32) -> vec4f {
     return next;
 }
 
-@compute @workgroup_size(256)
+// A work item has EACH elements, SIZE apart.
+const SIZE = 256u;
+const EACH = 4u;
+
+@compute @workgroup_size(SIZE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
     let tick = u32(clock[0]);
-    let start = linear_group(group, groups) * 1024u + local;
-    for (var j = 0u; j < 4u; j++) {
-        let quad = start + j * 256u;
+    let start = linear_group(group, groups) * SIZE * EACH + local;
+    for (var j = 0u; j < EACH; j++) {
+        let quad = start + j * SIZE;
         if quad < p.quads {
             y[quad] = moved(quad, tick);
         }

@@ -1,7 +1,7 @@
 // matmul/v1_naive - one product at a time: the definition as a kernel.
 // c[i, m, n] = sum_k a[i, m, k] b[i, k, n] + bias[n], both operands with any strides
 // work item: one c[i, m, n]. traffic: every element of a is read N times and every element of b M times, from caches at best.
-// The other families are in shaders/gemm.
+// The ladder goes on in v2_tile. Small products run this kernel, which takes operands as they lie.
 //#include "common/index.wgsl"
 
 const BIAS: bool = false; // @param

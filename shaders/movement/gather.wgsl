@@ -13,12 +13,16 @@ struct Params { count: u32, dim: u32, n: u32, inner: u32, list: u32 }
 @group(0) @binding(2) var<storage, read> index: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<T>;
 
-@compute @workgroup_size(256)
+// A work item has EACH elements, SIZE apart.
+const SIZE = 256u;
+const EACH = 4u;
+
+@compute @workgroup_size(SIZE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
-    let first = linear_group(group, groups) * 1024u + local;
-    for (var j = 0u; j < 4u; j++) {
-        let e = first + j * 256u;
+    let first = linear_group(group, groups) * SIZE * EACH + local;
+    for (var j = 0u; j < EACH; j++) {
+        let e = first + j * SIZE;
         if e < p.count {
             let i = e % p.inner;
             let k = e / p.inner % p.n;

@@ -22,12 +22,16 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(256)
+// A work item has EACH elements, SIZE apart.
+const SIZE = 256u;
+const EACH = 4u;
+
+@compute @workgroup_size(SIZE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
-    let first = linear_group(group, groups) * 1024u + local;
-    for (var j = 0u; j < 4u; j++) {
-        let o = first + j * 256u;
+    let first = linear_group(group, groups) * SIZE * EACH + local;
+    for (var j = 0u; j < EACH; j++) {
+        let o = first + j * SIZE;
         if o < p.count {
             var rest = o;
             var at = 0u;

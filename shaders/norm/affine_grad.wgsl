@@ -28,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             for (var i = local / ACROSS; i < p.pixels; i += DOWN) {
                 let at = base + i * p.stride + j;
                 let xhat = normalise(x[at], m);
-                let t = deactivate(f.gain * xhat + f.bias, ct[at]);
+                let t = act_vjp(f.gain * xhat + f.bias, ct[at]);
                 along += t * xhat;
                 sum += t;
             }

@@ -3,7 +3,7 @@
 // ACROSS lanes lie side by side over the SPAN T's of a pixel, the others take other pixels.
 //   z = gamma xhat + beta, xhat = (x - mean) / sqrt(variance + eps), y = z or silu(z)
 //#include "common/index.wgsl"
-//#include LAYOUT
+//#include "norm/quad.wgsl" // @param LAYOUT
 
 const WIDTH: u32 = 8u; // @param
 // T's of a block in one pixel.
@@ -23,7 +23,7 @@ struct Params { count: u32, blocks: u32, pixels: u32, stride: u32, eps: f32, inv
 @group(0) @binding(2) var<storage, read> gamma: array<T>; // @texels
 @group(0) @binding(3) var<storage, read> beta: array<T>; // @texels
 
-//#include LANES
+//#include "norm/together.wgsl" // @param LANES
 
 // xhat = (x - shift - mean) * scale. `shift` is one element of the group: sums of x - shift lose no digits to a mean
 // far from zero.
@@ -72,7 +72,7 @@ fn activate(z: T) -> T {
 }
 
 // The cotangent of z from that of y.
-fn deactivate(z: T, ct: T) -> T {
+fn act_vjp(z: T, ct: T) -> T {
     if SILU {
         let s = logistic(z);
         return ct * s * (1.0 + z * (1.0 - s));

@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         for (var i = local / ACROSS; i < p.pixels; i += DOWN) {
             let at = base + i * p.stride + j;
             let xhat = normalise(x[at], m);
-            let g = f.gain * deactivate(f.gain * xhat + f.bias, ct[at]);
+            let g = f.gain * act_vjp(f.gain * xhat + f.bias, ct[at]);
             sum += g;
             along += g * xhat;
         }
@@ -37,7 +37,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         for (var i = local / ACROSS; i < p.pixels; i += DOWN) {
             let at = base + i * p.stride + j;
             let xhat = normalise(x[at], m);
-            let g = f.gain * deactivate(f.gain * xhat + f.bias, ct[at]);
+            let g = f.gain * act_vjp(f.gain * xhat + f.bias, ct[at]);
             dx[at] = m.scale * (g - mean_g - xhat * mean_along);
         }
     }

@@ -4,7 +4,7 @@
 //#include "common/index.wgsl"
 //#include "common/rng.wgsl"
 
-const LAW: u32 = 0u; // @param
+const OP: u32 = 0u; // @param
 
 // The clock is added to the key's step on the device, so that a captured step can be replayed.
 struct Params { quads: u32, @align(16) key: Key }
@@ -19,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let block = linear_group(group, groups) * 256u + local;
     if block < p.quads {
         let bits = random_bits(p.key, u32(clock[0]), block);
-        switch LAW {
+        switch OP {
             case 0u: { y[block] = to_unit(bits); }
             case 1u: { y[block] = to_normal(to_unit(bits)); }
             default: { y[block] = vec4f(bits >> vec4u(8u)); }

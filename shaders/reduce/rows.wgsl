@@ -7,7 +7,7 @@
 
 const WIDTH: u32 = 64u; // @param
 
-struct Params { rows: u32, dim: u32, inner: u32, segments: u32, per_segment: u32 }
+struct Params { rows: u32, dim: u32, segments: u32, per_segment: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>; // @texels

@@ -4,7 +4,7 @@
 // work item: every LANES-th element (T = f32 or vec4f) of a row; workgroup: ROWS rows, each folded as a tree in a fixed
 // order. traffic: 8 bytes per element; the second and third reading of a row come from the cache.
 //#include "common/index.wgsl"
-//#include FOLD
+//#include "common/vec4.wgsl" // @param ELEMENT
 
 const LANES: u32 = 8u; // @param
 const ROWS: u32 = 1u; // @param

@@ -25,7 +25,7 @@ pub fn kernels() -> Vec<Bench> {
         ("matmul_2048", 2048, 2048, 2048),
         ("matmul_1021x1019x1023", 1021, 1019, 1023),
     ] {
-        list.push(matmul(name, m, k, n));
+        list.push(matmul_by(name, [m, k, n], |a, b| a.matmul(b)));
     }
     list.extend(convolutions());
     list.extend(elementwise());
@@ -36,8 +36,13 @@ pub fn kernels() -> Vec<Bench> {
 }
 
 /// `[m, k] x [k, n]`
-fn matmul(name: &'static str, m: usize, k: usize, n: usize) -> Bench {
-    let case = Case::new("matmul", [Input::unit([m, k]), Input::unit([k, n])], |x| x[0].matmul(&x[1])).sum(k);
+pub(super) fn matmul_by(
+    name: &'static str,
+    [m, k, n]: [usize; 3],
+    product: impl Fn(&Tensor, &Tensor) -> Tensor + 'static,
+) -> Bench {
+    let inputs = [Input::unit([m, k]), Input::unit([k, n])];
+    let case = Case::new("matmul", inputs, move |x| product(&x[0], &x[1])).sum(k);
     bench(name, case, Spot::rows(4), m * n, 2 * m * k * n)
 }
 

@@ -4,12 +4,14 @@
 //! last-level cache holds, and one wait follows a batch of iterations long enough to hide it.
 
 mod kernels;
+mod ladder;
 mod roof;
 mod spot;
 mod training;
 
 pub use crate::gpu::Roofs;
 pub use kernels::kernels;
+pub use ladder::{Step, ladder};
 pub use roof::roofs;
 pub use spot::Spot;
 pub use training::training_steps;

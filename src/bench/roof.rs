@@ -2,9 +2,9 @@
 
 use super::Bench;
 use crate::error::{Error, Result};
-use crate::gpu::{Gpu, Groups, Kernel, Profile, Work};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Profile, Work, Workgroups};
 use crate::tensor::{Device, Key, Tensor};
+use crate::{shader, uniforms};
 
 /// `roof_copy` and `roof_fma`, sized for an adapter like `profile`.
 pub fn roofs(profile: &Profile) -> [Bench; 2] {
@@ -19,10 +19,10 @@ fn gpu(device: &Device) -> &Gpu {
 fn copy(profile: &Profile) -> Bench {
     let bytes = profile.max_binding_bytes.min(256 << 20) / 16 * 16;
     let record = move |device: &Device, x: &Tensor, y: &Tensor| {
-        let quads = bytes / 16;
-        let groups = Groups::Linear(quads.div_ceil(1024));
+        let quads = bytes as usize / 16;
         let kernel = Kernel::new(shader!("roof/copy.wgsl"));
-        gpu(device).dispatch(&kernel, &[quads as u32], &[x.slice(), y.slice()], groups, Work::bytes(2 * bytes));
+        let (groups, work) = (Workgroups::Elements(quads), Work::bytes(2 * bytes));
+        gpu(device).dispatch(&kernel, uniforms![quads], &[x.slice(), y.slice()], groups, work);
     };
     let tensors = move |device: &Device| {
         let n = bytes as usize / 4;
@@ -58,8 +58,8 @@ fn fma(profile: &Profile) -> Bench {
     let record = move |device: &Device, y: &Tensor| {
         let kernel = Kernel::new(shader!("roof/fma.wgsl"));
         let kernel = kernel.with("CHAINS", CHAINS).with("ROUNDS", ROUNDS).with("UNROLL", UNROLL);
-        let words = [invocations as u32, A.to_bits(), B.to_bits()];
-        gpu(device).dispatch(&kernel, &words, &[y.slice()], Groups::Invocations(invocations as u64), work);
+        let uniforms = uniforms![invocations, a: A, b: B];
+        gpu(device).dispatch(&kernel, uniforms, &[y.slice()], Workgroups::Elements(invocations), work);
     };
     Bench {
         name: "roof_fma",

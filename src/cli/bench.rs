@@ -2,7 +2,7 @@
 
 use super::choose_device::choose_device;
 use super::output::{self, say};
-use crate::bench::{Roofs, Row, all, select};
+use crate::bench::{Roofs, Row, Step, all, ladder, select};
 use crate::error::{Error, Result};
 use crate::gpu::{INSTALL_HINT, significant};
 use crate::io::atomic;
@@ -17,6 +17,9 @@ pub struct Args {
     /// Only these benchmarks, separated by commas
     #[arg(long, value_name = "NAMES", num_args = 1..)]
     only: Vec<String>,
+    /// Time the ladder of matrix products in shaders/matmul instead, each rung against the one before it
+    #[arg(long, conflicts_with_all = ["json", "only", "readme"])]
+    ladder: bool,
     /// Also write the table into ./README.md, between <!-- bench --> and <!-- /bench -->
     #[arg(long)]
     readme: bool,
@@ -30,6 +33,10 @@ pub fn run(args: &Args) -> Result<()> {
     let Some(gpu) = device.gpu() else {
         return Err(Error::NoAdapter(format!("benchmarks need a GPU adapter; {INSTALL_HINT}")));
     };
+    if args.ladder {
+        let (n, steps) = ladder(&device)?;
+        return output::text(&ladder_table(n, &steps, &gpu.describe()));
+    }
     let mut list = all(gpu.profile());
     if !args.only.is_empty() {
         list = select(list, &args.only.join(","))?;
@@ -77,6 +84,17 @@ fn table(rows: &[Row], adapter: &str) -> String {
             format!("{:.0}", r.percent_of_roof),
         ];
         text += &format!("| {:<width$} |{}\n", r.name, cells.map(|c| format!(" {c:>9} |")).concat());
+    }
+    text
+}
+
+fn ladder_table(n: usize, steps: &[Step], adapter: &str) -> String {
+    let mut text = format!("A product of {n} x {n} x {n} on {adapter}. Medians, the rungs in turn.\n\n");
+    text += "| rung           |        ms |   GFLOP/s | times as fast |\n|:---------------|----------:|----------:|--------------:|\n";
+    for step in steps {
+        let gain = step.gain.map_or(String::new(), significant);
+        let (ms, gflops) = (significant(step.ms), significant(step.gflops));
+        text += &format!("| {:<14} | {ms:>9} | {gflops:>9} | {gain:>13} |\n", step.name);
     }
     text
 }

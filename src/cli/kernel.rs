@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
         Args::Show(show) => {
             let kernels = kernels(&profile(&choice(show.device.as_deref()))?);
-            print(find(&kernels, &show.name)?, show.language)
+            print(&find(&kernels, &show.name)?, show.language)
         }
     }
 }
@@ -82,16 +82,20 @@ fn summary(kernel: &Kernel) -> String {
     text.lines().nth(1).unwrap_or_default().trim_start_matches("// ").to_string()
 }
 
-fn find<'a>(kernels: &'a BTreeMap<String, Kernel>, name: &str) -> Result<&'a Kernel> {
+/// The kernel called `name`, the file of that name with its defaults, or the only kernel that begins so.
+fn find(kernels: &BTreeMap<String, Kernel>, name: &str) -> Result<Kernel> {
     if let Some(kernel) = kernels.get(name) {
+        return Ok(kernel.clone());
+    }
+    if let Some(kernel) = kernels.values().map(Kernel::default_of_file).find(|kernel| kernel.name() == name) {
         return Ok(kernel);
     }
     let begin: Vec<&String> = kernels.keys().filter(|k| k.starts_with(name)).collect();
     match begin.as_slice() {
-        [one] => Ok(&kernels[*one]),
+        [one] => Ok(kernels[*one].clone()),
         [] => {
             // Without the specialisation, which nobody types.
-            let files = kernels.keys().map(|k| k.split('[').next().unwrap_or(k));
+            let files = kernels.keys().map(|k| k.split(['[', '@']).next().unwrap_or(k));
             let near = nearest(name, files).unwrap_or_default();
             Err(Error::setting(format!("no kernel called \"{name}\"; did you mean {near}? (ebm kernel list)")))
         }
@@ -124,7 +128,10 @@ mod tests {
     #[test]
     fn a_name_may_be_shortened_while_it_stays_unique() {
         let kernels = kernels(&Profile::classes()[0]);
-        assert_eq!(find(&kernels, "roof/c").unwrap().name(), "roof/copy[texels]");
+        assert_eq!(find(&kernels, "roof/c").unwrap().name(), "roof/copy@texels");
+        assert_eq!(find(&kernels, "langevin/step").unwrap().name(), "langevin/step");
+        let silu = find(&kernels, "elementwise/unary[silu]@texels").unwrap().wgsl();
+        assert!(silu.contains("const OP: u32 = 12u;") && silu.contains("texture_2d"), "{silu}");
         let many = find(&kernels, "elementwise/").unwrap_err().to_string();
         assert!(many.contains("kernels begin with"), "{many}");
         let none = find(&kernels, "roof/cpoy").unwrap_err().to_string();

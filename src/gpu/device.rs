@@ -103,10 +103,7 @@ impl Gpu {
 
     async fn from_adapter(adapter: &wgpu::Adapter, options: Options) -> Result<Gpu> {
         let info = adapter.get_info();
-        let wanted = wgpu::Features::SHADER_F16
-            | wgpu::Features::SUBGROUP
-            | wgpu::Features::TIMESTAMP_QUERY
-            | wgpu::Features::PIPELINE_CACHE;
+        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE;
         let features = adapter.features() & wanted;
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
@@ -134,7 +131,6 @@ impl Gpu {
             software: info.device_type == wgpu::DeviceType::Cpu,
             subgroup: (has(wgpu::Features::SUBGROUP) && info.subgroup_min_size == info.subgroup_max_size)
                 .then_some(info.subgroup_min_size),
-            f16: has(wgpu::Features::SHADER_F16),
             timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
             max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
         };

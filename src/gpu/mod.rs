@@ -1,8 +1,9 @@
 //! The device and its kernels. Knows nothing of tensors.
 //!
-//! `shader` expands a WGSL file into the text of one [`Kernel`]; `pipeline` compiles it, with its bindings read out of
-//! the shader itself; `buffer` pools memory; `recorder` collects dispatches and submits many at once; `capture` replays
-//! a recorded step; `profile` times its commands and `report` and `table` show the times.
+//! `shader` expands a WGSL file into the text of one [`Kernel`]; `pipeline` compiles it, with its bindings and `uniforms`
+//! read out of the shader itself; `texels` reads arrays as textures where that is faster; `buffer` pools memory;
+//! `recorder` collects dispatches and submits many at once; `capture` replays a recorded step; `profile` times its
+//! commands and `report` and `table` show the times.
 
 mod buffer;
 mod capture;
@@ -16,17 +17,19 @@ mod shader;
 mod table;
 mod texels;
 mod translate;
+mod uniforms;
 
 pub use buffer::{ALIGNMENT, PoolStats, Slice, round_up};
 pub use capture::Captured;
 pub use device::{INSTALL_HINT, Options, adapters, choose_adapter, describe, pin_software_threads};
 pub use profile::Work;
 pub use read::ReadBack;
-pub use recorder::Groups;
+pub use recorder::Workgroups;
 pub use report::{Clock, PhaseRow, ProfileReport, ProfileRow, Roofs};
-pub use shader::{INCLUDES, Kernel, Source, WgslValue};
+pub use shader::{INCLUDES, Kernel, Param, Source};
 pub(crate) use table::significant;
 pub use translate::Validated;
+pub use uniforms::Uniform;
 
 use crate::error::Error;
 use std::cell::{OnceCell, RefCell};
@@ -46,8 +49,6 @@ pub struct Profile {
     pub software: bool,
     /// The subgroup size, where subgroup operations exist and the size is fixed.
     pub subgroup: Option<u32>,
-    /// Whether shaders may use f16.
-    pub f16: bool,
     /// Whether passes can be timed on the device.
     pub timestamps: bool,
     /// The largest array one kernel can bind.
@@ -61,7 +62,7 @@ impl Profile {
         vec![
             Profile { name: "software with subgroups of 8".into(), software: true, subgroup: Some(8), ..base.clone() },
             Profile { name: "software without subgroups".into(), software: true, ..base.clone() },
-            Profile { name: "GPU with subgroups of 32 and f16".into(), subgroup: Some(32), f16: true, ..base.clone() },
+            Profile { name: "GPU with subgroups of 32".into(), subgroup: Some(32), ..base.clone() },
             Profile { name: "GPU with nothing optional".into(), ..base },
         ]
     }

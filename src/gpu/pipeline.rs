@@ -1,7 +1,10 @@
 //! From a kernel's text to a compute pipeline. The bindings are read from the shader, never written twice.
 
 use super::device::Backend;
+use super::shader::texel_buffers;
+use super::uniforms::Layout;
 use super::{Gpu, Kernel};
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -11,7 +14,20 @@ pub(super) struct Pipeline {
     pub raw: Option<(wgpu::ComputePipeline, wgpu::BindGroupLayout)>,
     /// How the shader uses each binding from 1 on. Also identifies the layout.
     pub access: Vec<Access>,
-    pub workgroup: [u32; 3],
+    /// Invocations of a workgroup.
+    pub workgroup: usize,
+    /// Elements of an invocation.
+    pub each: usize,
+    pub uniforms: Layout,
+}
+
+/// A kernel and the pipelines made of it.
+pub(super) struct Program {
+    kernel: Kernel,
+    /// The bindings that a pipeline may read as textures.
+    pub texel_bindings: Vec<usize>,
+    buffers: OnceCell<Rc<Pipeline>>,
+    texels: OnceCell<Rc<Pipeline>>,
 }
 
 /// How a shader uses an array.
@@ -27,22 +43,24 @@ pub(super) enum Access {
 
 #[derive(Default)]
 pub(super) struct Pipelines {
-    by_name: HashMap<String, Rc<Pipeline>>,
+    programs: HashMap<Kernel, Rc<Program>>,
     layouts: HashMap<Vec<Access>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
-    kernels: BTreeMap<String, Kernel>,
+    compiled: BTreeMap<String, Kernel>,
 }
 
 /// Bytes of the uniform block every kernel binds at 0.
 pub(super) const PARAMS_BYTES: u64 = 256;
 
 /// What the host needs to know of a shader, as naga reads it.
-pub(super) struct Interface {
-    pub access: Vec<Access>,
-    pub workgroup: [u32; 3],
+struct Interface {
+    access: Vec<Access>,
+    workgroup: usize,
+    each: usize,
+    uniforms: Layout,
 }
 
-/// Reads bindings and workgroup size out of WGSL text.
-pub(super) fn reflect(text: &str) -> Result<Interface, String> {
+/// Reads bindings, uniforms, workgroup size and elements of an invocation (`const EACH`, else 1) out of WGSL text.
+fn reflect(text: &str) -> Result<Interface, String> {
     let mut options = naga::front::wgsl::Options::new();
     options.capabilities = naga::valid::Capabilities::all();
     let module =
@@ -62,40 +80,62 @@ pub(super) fn reflect(text: &str) -> Result<Interface, String> {
         return Err(format!("bindings must be 1, 2, ...: number {} is missing", i + 1));
     }
     let entry = module.entry_points.iter().find(|e| e.name == "main").ok_or("no entry point `main`")?;
-    Ok(Interface { access: bindings.iter().map(|b| b.1).collect(), workgroup: entry.workgroup_size })
+    let each = module.constants.iter().find(|(_, c)| c.name.as_deref() == Some("EACH"));
+    let each = match each.map(|(_, c)| &module.global_expressions[c.init]) {
+        Some(naga::Expression::Literal(naga::Literal::U32(each))) => *each as usize,
+        Some(_) => return Err("EACH must be a u32".into()),
+        None => 1,
+    };
+    Ok(Interface {
+        access: bindings.iter().map(|b| b.1).collect(),
+        workgroup: entry.workgroup_size.iter().product::<u32>() as usize,
+        each,
+        uniforms: Layout::of(&module)?,
+    })
 }
 
 impl Gpu {
-    /// The compiled pipeline of `kernel`, from the cache or freshly made.
-    pub(super) fn pipeline(&self, kernel: &Kernel) -> Rc<Pipeline> {
-        if let Some(pipeline) = self.0.pipelines.borrow().by_name.get(kernel.name()) {
-            return pipeline.clone();
+    /// What is known of `kernel`, from the cache or freshly read.
+    pub(super) fn program(&self, kernel: &Kernel) -> Rc<Program> {
+        if let Some(program) = self.0.pipelines.borrow().programs.get(kernel) {
+            return program.clone();
         }
         let text = kernel.wgsl();
-        let interface = reflect(&text).unwrap_or_else(|e| panic!("{}: {e}", kernel.name()));
-        let raw = self.0.backend.as_ref().map(|backend| {
-            let mut pipelines = self.0.pipelines.borrow_mut();
-            let (bind_layout, layout) = pipelines
-                .layouts
-                .entry(interface.access.clone())
-                .or_insert_with(|| make_layout(backend, &interface.access));
-            (compile(backend, kernel.name(), &text, layout, self.0.options.checked), bind_layout.clone())
+        let program = Rc::new(Program {
+            kernel: kernel.clone(),
+            texel_bindings: texel_buffers(&text).iter().map(|&(_, binding, _)| binding).collect(),
+            buffers: OnceCell::new(),
+            texels: OnceCell::new(),
         });
-        let pipeline = Rc::new(Pipeline {
-            name: kernel.name().to_string(),
-            raw,
-            access: interface.access,
-            workgroup: interface.workgroup,
-        });
-        let mut pipelines = self.0.pipelines.borrow_mut();
-        pipelines.by_name.insert(kernel.name().to_string(), pipeline.clone());
-        pipelines.kernels.insert(kernel.name().to_string(), kernel.clone());
-        pipeline
+        self.0.pipelines.borrow_mut().programs.insert(kernel.clone(), program.clone());
+        program
     }
 
-    /// Every kernel used so far on this device, by name.
-    pub fn kernels(&self) -> Vec<Kernel> {
-        self.0.pipelines.borrow().kernels.values().cloned().collect()
+    /// The compiled pipeline of a kernel that reads its inputs from buffers, or what it may as texels.
+    pub(super) fn pipeline(&self, program: &Program, texels: bool) -> Rc<Pipeline> {
+        match texels {
+            true => program.texels.get_or_init(|| Rc::new(self.compile(program.kernel.texels()))).clone(),
+            false => program.buffers.get_or_init(|| Rc::new(self.compile(program.kernel.clone()))).clone(),
+        }
+    }
+
+    fn compile(&self, kernel: Kernel) -> Pipeline {
+        let (name, text) = (kernel.name(), kernel.wgsl());
+        let Interface { access, workgroup, each, uniforms } = reflect(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let pipelines = &mut *self.0.pipelines.borrow_mut();
+        let raw = self.0.backend.as_ref().map(|backend| {
+            let (bind_layout, layout) =
+                pipelines.layouts.entry(access.clone()).or_insert_with(|| make_layout(backend, &access));
+            (compile(backend, &name, &text, layout, self.0.options.checked), bind_layout.clone())
+        });
+        let other = pipelines.compiled.insert(name.clone(), kernel);
+        assert!(other.is_none(), "two kernels are called {name}");
+        Pipeline { name, raw, access, workgroup, each, uniforms }
+    }
+
+    /// Every kernel compiled so far on this device, by name.
+    pub fn kernels(&self) -> BTreeMap<String, Kernel> {
+        self.0.pipelines.borrow().compiled.clone()
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) const DEFAULT_PHASE: &str = "forward";
 struct Key {
     phase: &'static str,
     name: String,
-    grid: Option<[u32; 3]>,
+    grid: Option<[u32; 2]>,
     work: Work,
 }
 

@@ -2,36 +2,34 @@
 
 use super::device::Backend;
 use super::pipeline::{Access, PARAMS_BYTES, Pipeline};
-use super::texels::{Scratch, Texels};
+use super::texels::{self, Scratch, Texels};
+use super::uniforms::Uniform;
 use super::{Gpu, Kernel, Slice, Work, profile, round_up};
+use crate::uniforms;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
-/// How many workgroups a dispatch starts.
+/// How many workgroups a dispatch starts. They are folded into x and y past 65,535; the shader unfolds them with
+/// `linear_group`.
 #[derive(Clone, Copy, Debug)]
-pub enum Groups {
-    /// Enough workgroups (folded into x and y) for this many invocations of the kernel's workgroup size.
-    Invocations(u64),
-    /// This many workgroups, folded into x and y past 65,535; the shader unfolds them with `linear_group`.
-    Linear(u64),
-    /// Exactly this grid.
-    Grid(u32, u32, u32),
+pub enum Workgroups {
+    /// Enough for this many elements. An invocation has as many as the constant `EACH` of the shader says, 1 without it.
+    Elements(usize),
+    /// This many.
+    Count(usize),
 }
 
 /// WebGPU's bound on workgroups per dimension.
-const MAX_GROUPS: u64 = 65_535;
+const MAX_WORKGROUPS: usize = 65_535;
 
-impl Groups {
-    fn grid(self, workgroup: u64) -> [u32; 3] {
-        match self {
-            Groups::Grid(x, y, z) => [x, y, z],
-            Groups::Invocations(n) => Groups::Linear(n.div_ceil(workgroup)).grid(workgroup),
-            Groups::Linear(n) if n <= MAX_GROUPS => [n as u32, 1, 1],
-            Groups::Linear(n) => {
-                let rows = n.div_ceil(MAX_GROUPS);
-                [n.div_ceil(rows) as u32, rows as u32, 1]
-            }
-        }
+impl Workgroups {
+    fn grid(self, pipeline: &Pipeline) -> [u32; 2] {
+        let count = match self {
+            Workgroups::Elements(n) => n.div_ceil(pipeline.workgroup * pipeline.each),
+            Workgroups::Count(n) => n,
+        };
+        let rows = count.div_ceil(MAX_WORKGROUPS).max(1);
+        [count.div_ceil(rows) as u32, rows as u32]
     }
 }
 
@@ -41,8 +39,8 @@ pub(super) enum Command {
     Dispatch {
         pipeline: Rc<Pipeline>,
         bindings: wgpu::BindGroup,
-        words: Rc<[u32]>,
-        grid: [u32; 3],
+        uniforms: Rc<[u32]>,
+        grid: [u32; 2],
         work: Work,
     },
     /// Fills a scratch texture for the dispatch that follows.
@@ -75,7 +73,7 @@ pub(super) struct Recorder {
     pub profile: Option<profile::Profiler>,
     /// The phase of what is recorded now.
     pub phase: &'static str,
-    /// The uniform arena: one parameter block per pending dispatch, bound with a dynamic offset.
+    /// The uniform arena: one block per pending dispatch, bound with a dynamic offset.
     arena: Option<wgpu::Buffer>,
     stride: u64,
     bindings: HashMap<(Vec<Access>, Vec<[u64; 3]>), wgpu::BindGroup>,
@@ -103,7 +101,7 @@ impl Recorder {
             phase: profile::DEFAULT_PHASE,
             arena: backend.map(|b| {
                 b.device.create_buffer(&wgpu::BufferDescriptor {
-                    label: Some("parameters"),
+                    label: Some("uniforms"),
                     size: stride * MAX_PENDING as u64,
                     usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
                     mapped_at_creation: false,
@@ -160,32 +158,40 @@ impl Recorder {
 impl Gpu {
     /// Records one dispatch of `kernel`.
     ///
-    /// `words` is the content of `Params` at binding 0 (floats as their bits); `slices` are the storage bindings from 1
-    /// on, inputs first. `work` counts the bytes and flops the kernel must at least move and do.
-    pub fn dispatch(&self, kernel: &Kernel, words: &[u32], slices: &[&Slice], groups: Groups, work: Work) {
+    /// `uniforms` are the fields of `Params` at binding 0 (see [`uniforms!`](crate::uniforms)); `slices` are the storage
+    /// bindings from 1 on, inputs first. `work` counts the bytes and flops the kernel must at least move and do.
+    ///
+    /// # Panics
+    /// When a uniform or a binding is missing or not the shader's.
+    pub fn dispatch(
+        &self,
+        kernel: &Kernel,
+        uniforms: &[(&'static str, Uniform)],
+        slices: &[&Slice],
+        workgroups: Workgroups,
+        work: Work,
+    ) {
         if self.failed() {
             return;
         }
-        let pipeline = match self.profile().software && super::texels::pay(work, slices) {
-            true => self.pipeline(&kernel.clone().texels()),
-            false => self.pipeline(kernel),
-        };
-        assert_eq!(pipeline.access.len(), slices.len(), "{}: bindings", kernel.name());
-        assert!(words.len() as u64 * 4 <= PARAMS_BYTES, "{}: {} parameter words", kernel.name(), words.len());
+        let program = self.program(kernel);
+        let texels = self.profile().software && texels::pay(&program.texel_bindings, slices);
+        let pipeline = self.pipeline(&program, texels);
+        assert_eq!(pipeline.access.len(), slices.len(), "{}: bindings", pipeline.name);
+        let uniforms = pipeline.uniforms.block(&pipeline.name, uniforms);
         let Some(backend) = &self.0.backend else { return };
         let limit = self.profile().max_binding_bytes;
         if let Some(bytes) = slices.iter().map(|s| s.bytes).find(|&bytes| bytes > limit) {
             let adapter = self.profile().name.clone();
             return self.fail(crate::Error::TooLarge { what: "a tensor".into(), bytes, limit, adapter });
         }
-        let workgroup = pipeline.workgroup.iter().map(|&w| w as u64).product();
-        let grid = groups.grid(workgroup);
+        let grid = workgroups.grid(&pipeline);
         if grid.contains(&0) {
             return;
         }
         let texels = self.copy_to_texels(backend, &pipeline.access, slices);
         let bindings = self.0.recorder.borrow_mut().bind(backend, &pipeline, slices, &texels);
-        self.record(Command::Dispatch { pipeline, bindings, words: words.into(), grid, work }, slices);
+        self.record(Command::Dispatch { pipeline, bindings, uniforms, grid, work }, slices);
     }
 
     /// Copies what the kernel reads as texels into scratch textures.
@@ -218,9 +224,9 @@ impl Gpu {
     pub fn fill(&self, to: &Slice, pattern: u32) {
         let kernel = Kernel::new(crate::shader!("movement/fill.wgsl"));
         for part in to.parts(self.profile().max_binding_bytes) {
-            let quads = part.bytes / 16;
+            let quads = part.bytes as usize / 16;
             let work = Work::bytes(part.bytes);
-            self.dispatch(&kernel, &[quads as u32, pattern], &[&part], Groups::Invocations(quads), work);
+            self.dispatch(&kernel, uniforms![quads, pattern], &[&part], Workgroups::Elements(quads), work);
         }
     }
 
@@ -302,9 +308,9 @@ impl Recorder {
                 timer.mark(&mut encoder, i, 0);
             }
             match command {
-                Command::Dispatch { pipeline, bindings, words, grid, .. } => {
+                Command::Dispatch { pipeline, bindings, uniforms, grid, .. } => {
                     let at = i * self.stride as usize;
-                    blocks[at..at + words.len() * 4].copy_from_slice(bytemuck::cast_slice(words));
+                    blocks[at..at + uniforms.len() * 4].copy_from_slice(bytemuck::cast_slice(uniforms));
                     let pass = pass.get_or_insert_with(|| {
                         let timestamp_writes = timer.map(|t| t.around(i));
                         let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
@@ -313,11 +319,11 @@ impl Recorder {
                     if let Some((raw, _)) = &pipeline.raw {
                         pass.set_pipeline(raw);
                         pass.set_bind_group(0, bindings, &[at as u32]);
-                        pass.dispatch_workgroups(grid[0], grid[1], grid[2]);
+                        pass.dispatch_workgroups(grid[0], grid[1], 1);
                     }
                 }
                 Command::Texels { from, from_offset, to, bytes } => {
-                    super::texels::copy(&mut encoder, from, *from_offset, to, *bytes);
+                    texels::copy(&mut encoder, from, *from_offset, to, *bytes);
                 }
                 Command::Copy { from, from_offset, to, to_offset, bytes } => {
                     encoder.copy_buffer_to_buffer(from, *from_offset, to, *to_offset, *bytes);

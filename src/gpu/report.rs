@@ -39,8 +39,8 @@ pub struct ProfileRow {
     pub phase: &'static str,
     /// The kernel's name with its specialisation, or `copy`, or `copy to texels`.
     pub name: String,
-    /// Workgroups in x, y, z; none for a copy.
-    pub grid: Option<[u32; 3]>,
+    /// Workgroups in x and y; none for a copy.
+    pub grid: Option<[u32; 2]>,
     /// Bytes one run must at least read and write.
     pub bytes: u64,
     /// Floating-point operations of one run; a multiply-add counts two.
@@ -63,7 +63,7 @@ impl ProfileRow {
     pub(super) fn new(
         phase: &'static str,
         name: String,
-        grid: Option<[u32; 3]>,
+        grid: Option<[u32; 2]>,
         work: Work,
         count: u64,
         seconds: f64,
@@ -215,7 +215,7 @@ mod tests {
         let row = |phase, name: &str, grid, seconds| {
             ProfileRow::new(phase, name.into(), grid, Work { bytes: 3_000_000, flops: 60_000_000 }, 4, seconds)
         };
-        let grid = Some([2, 3, 1]);
+        let grid = Some([2, 3]);
         let rows = vec![
             row("chain", "a[T=f32][texels]", grid, 0.004),
             row("update", "copy", None, 0.008),
@@ -231,9 +231,9 @@ mod tests {
         // 3 MB in 1 ms are 3 GB/s, a quarter of the roof; 60 MFLOP in 1 ms are 60 GFLOP/s, a quarter as well.
         assert_eq!(report.rows[1].percent_of_roof, Some(25.0));
         let table = report.table();
-        let cells = table.lines().find(|l| l.contains("2x3x1") && l.contains("T=f32")).unwrap_or_default();
+        let cells = table.lines().find(|l| l.contains("2x3") && l.contains("T=f32")).unwrap_or_default();
         let cells: Vec<&str> = cells.split('|').map(str::trim).collect();
-        let shape = "2x3x1, 3.00 MB, 60.0 MFLOP";
+        let shape = "2x3, 3.00 MB, 60.0 MFLOP";
         let wanted = ["", "chain", "a", shape, "2", "2.00", "25.0", "1000", "3.00", "60.00", "25", "T=f32,texels", ""];
         assert_eq!(cells, wanted, "{table}");
         assert!(

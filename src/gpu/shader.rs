@@ -2,14 +2,15 @@
 //!
 //! A shader is a WGSL file under `shaders/`. Three kinds of comment give it meaning to the host:
 //!
-//! - `//#include "common/rng.wgsl"` is replaced by that file (once); `//#include LOADER` by the file that the
-//!   parameter `LOADER` names.
+//! - `//#include "common/rng.wgsl"` is replaced by that file (once); with `// @param ELEMENT` behind it the host may name
+//!   another file.
 //! - a line ending in `// @param` (`const BM = 64u; // @param`, `alias T = f32; // @param`) has its right-hand side
 //!   replaced by the host's value. Whatever is not replaced keeps the default that stands in the file.
 //! - a buffer declared in a line ending in `// @texels` becomes a texture in [`Kernel::texels`], if it holds `vec4f`.
 
 use super::texels::ROW;
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 
 /// A WGSL file embedded in the program.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,20 @@ pub struct Source {
     pub path: &'static str,
     /// The text of the file.
     pub text: &'static str,
+}
+
+impl PartialEq for Source {
+    fn eq(&self, other: &Source) -> bool {
+        self.path == other.path && (std::ptr::eq(self.text, other.text) || self.text == other.text)
+    }
+}
+
+impl Eq for Source {}
+
+impl Hash for Source {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.path.hash(state);
+    }
 }
 
 /// Embeds a file of `shaders/` by its path below that folder.
@@ -41,22 +56,12 @@ pub const INCLUDES: &[Source] = &[
     shader!("norm/quad.wgsl"),
     shader!("norm/scalar.wgsl"),
     shader!("pool/resize_weights.wgsl"),
-    shader!("gemm/bias.wgsl"),
-    shader!("gemm/conv_shape.wgsl"),
-    shader!("gemm/fragment.wgsl"),
+    shader!("gemm/product.wgsl"),
+    shader!("gemm/conv.wgsl"),
     shader!("gemm/load_conv_forward.wgsl"),
     shader!("gemm/load_conv_input_grad.wgsl"),
     shader!("gemm/load_conv_weight_grad.wgsl"),
     shader!("gemm/load_matmul.wgsl"),
-    shader!("gemm/no_bias.wgsl"),
-    shader!("gemm/read_f32.wgsl"),
-    shader!("gemm/read_texels.wgsl"),
-    shader!("gemm/read_vec4.wgsl"),
-    shader!("gemm/store_f32.wgsl"),
-    shader!("gemm/store_swapped.wgsl"),
-    shader!("gemm/store_vec4.wgsl"),
-    shader!("gemm/straight.wgsl"),
-    shader!("gemm/swapped.wgsl"),
     shader!("reduce/functions.wgsl"),
     shader!("schedule/sample.wgsl"),
     shader!("common/scalar.wgsl"),
@@ -65,48 +70,61 @@ pub const INCLUDES: &[Source] = &[
 ];
 
 /// One specialisation of a shader file: what is compiled into a pipeline.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Kernel {
     source: Source,
-    /// `path[NAME=value,...]`: identifies the specialisation everywhere (pipeline cache, profile, listings).
-    name: String,
-    params: Vec<(&'static str, String)>,
+    params: Vec<(&'static str, Param)>,
     texels: bool,
+}
+
+/// The value of a `// @param` line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Param {
+    /// A `u32`.
+    Number(u32),
+    /// A `bool`.
+    Flag(bool),
+    /// A word: a type, or the path of an included file.
+    Word(&'static str),
+    /// A `u32` that chooses a function, and what it is called; see [`Kernel::op`].
+    Op(u32, &'static str),
 }
 
 impl Kernel {
     /// The file with its defaults.
     pub fn new(source: Source) -> Kernel {
-        Kernel { source, name: source.path.trim_end_matches(".wgsl").to_string(), params: Vec::new(), texels: false }
+        Kernel { source, params: Vec::new(), texels: false }
     }
 
     /// Replaces the right-hand side of the `// @param` line of `name`.
-    pub fn with(mut self, name: &'static str, value: impl WgslValue) -> Kernel {
-        let value = value.wgsl();
-        let short =
-            value.trim_end_matches(".wgsl").rsplit('/').next().unwrap_or_default().trim_matches('"').to_string();
-        match self.name.strip_suffix(']') {
-            Some(open) => self.name = format!("{open},{name}={short}]"),
-            None => self.name = format!("{}[{name}={short}]", self.name),
-        }
-        self.params.push((name, value));
+    pub fn with(mut self, name: &'static str, value: impl Into<Param>) -> Kernel {
+        self.params.push((name, value.into()));
         self
     }
 
-    /// The same kernel reading every buffer marked `// @texels` as a texture; itself when none is marked.
-    pub(super) fn texels(mut self) -> Kernel {
-        let mut includes = self.source.text.lines().filter_map(|line| line.strip_prefix("//#include "));
-        let marked = |path: &str| INCLUDES.iter().any(|s| s.path == path.trim_matches('"') && s.text.contains(TEXELS));
-        if self.source.text.contains(TEXELS) || includes.any(marked) {
-            self.texels = true;
-            self.name.push_str("[texels]");
-        }
-        self
+    /// Chooses one of the functions of a file: `OP` becomes `code`, and the kernel is known by the function's name.
+    pub fn op(self, code: u32, name: &'static str) -> Kernel {
+        self.with("OP", Param::Op(code, name))
     }
 
-    /// `path[NAME=value,...]`.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// The same file with its defaults.
+    pub fn default_of_file(&self) -> Kernel {
+        Kernel::new(self.source)
+    }
+
+    /// The same kernel reading every buffer marked `// @texels` as a texture.
+    pub(super) fn texels(&self) -> Kernel {
+        Kernel { texels: true, ..self.clone() }
+    }
+
+    /// `path[NAME=value,...]`, with the name alone for `OP`: no two specialisations share it.
+    pub fn name(&self) -> String {
+        let mut name = self.source.path.trim_end_matches(".wgsl").to_string();
+        let params: Vec<String> = self.params.iter().map(|(name, value)| value.shown(name)).collect();
+        if !params.is_empty() {
+            name += &format!("[{}]", params.join(","));
+        }
+        if self.texels { name + "@texels" } else { name }
     }
 
     /// The file's path below `shaders/`.
@@ -117,9 +135,9 @@ impl Kernel {
     /// The WGSL text after includes and specialisation.
     ///
     /// # Panics
-    /// When a parameter has no `// @param` line or an include names no embedded file: mistakes of this crate's code.
+    /// When a parameter has no `// @param` line or an include names no embedded file: mistakes of the code, not of its user.
     pub fn wgsl(&self) -> String {
-        let mut out = format!("// {}\n", self.name);
+        let mut out = format!("// {}\n", self.name());
         let mut included = BTreeSet::new();
         let mut used = BTreeSet::new();
         self.expand(self.source, &mut out, &mut included, &mut used);
@@ -137,17 +155,14 @@ impl Kernel {
         used: &mut BTreeSet<&'static str>,
     ) {
         for line in source.text.lines() {
-            if let Some(target) = line.trim_start().strip_prefix("//#include ") {
-                let target = target.trim();
-                let path = match self.params.iter().find(|(name, _)| *name == target) {
-                    Some((name, path)) => {
-                        used.insert(name);
-                        path.as_str()
-                    }
-                    None => target.trim_matches('"'),
+            if let Some(target) = line.strip_prefix("//#include ") {
+                let (default, name) = target.split_once(" // @param ").unwrap_or((target, ""));
+                let path = match self.param(name, used) {
+                    Some(Param::Word(path)) => path,
+                    _ => default.trim_matches('"'),
                 };
                 let file = INCLUDES.iter().find(|s| s.path == path);
-                let file = file.unwrap_or_else(|| panic!("{}: no file to include called {target}", source.path));
+                let file = file.unwrap_or_else(|| panic!("{}: no file to include called {path}", source.path));
                 if included.insert(file.path) {
                     self.expand(*file, out, included, used);
                 }
@@ -160,30 +175,89 @@ impl Kernel {
 
     /// `const NAME[: type] = default; // @param` with the default replaced, or the line as it is.
     fn specialise(&self, line: &str, used: &mut BTreeSet<&'static str>) -> String {
-        let Some(declaration) = line.trim_end().strip_suffix("// @param") else { return line.to_string() };
+        let Some(declaration) = line.strip_suffix("// @param") else { return line.to_string() };
         let Some((left, _default)) = declaration.split_once('=') else { return line.to_string() };
-        let word = left.split_whitespace().nth(1).unwrap_or_default().trim_end_matches(':');
-        match self.params.iter().find(|(name, _)| *name == word) {
-            Some((name, value)) => {
-                used.insert(name);
-                format!("{left}= {value}; // @param")
-            }
+        let name = left.split_whitespace().nth(1).unwrap_or_default().trim_end_matches(':');
+        match self.param(name, used) {
+            Some(value) => format!("{left}= {}; // @param", value.wgsl()),
             None => line.to_string(),
         }
+    }
+
+    fn param(&self, name: &str, used: &mut BTreeSet<&'static str>) -> Option<Param> {
+        let (name, value) = self.params.iter().find(|(given, _)| *given == name)?;
+        used.insert(name);
+        Some(*value)
+    }
+}
+
+impl Param {
+    /// As it stands in the shader.
+    fn wgsl(self) -> String {
+        match self {
+            Param::Number(n) | Param::Op(n, _) => format!("{n}u"),
+            Param::Flag(b) => b.to_string(),
+            Param::Word(word) => word.to_string(),
+        }
+    }
+
+    /// As it stands in the kernel's name.
+    fn shown(self, name: &str) -> String {
+        match self {
+            Param::Number(n) => format!("{name}={n}"),
+            Param::Flag(b) => format!("{name}={b}"),
+            Param::Word(word) => format!("{name}={}", word.trim_end_matches(".wgsl")),
+            Param::Op(_, op) => op.to_string(),
+        }
+    }
+}
+
+impl From<u32> for Param {
+    fn from(n: u32) -> Param {
+        Param::Number(n)
+    }
+}
+
+impl From<usize> for Param {
+    fn from(n: usize) -> Param {
+        Param::Number(n as u32)
+    }
+}
+
+impl From<bool> for Param {
+    fn from(b: bool) -> Param {
+        Param::Flag(b)
+    }
+}
+
+impl From<&'static str> for Param {
+    fn from(word: &'static str) -> Param {
+        Param::Word(word)
     }
 }
 
 /// Ends the line that declares a buffer which may be read as a texture.
 const TEXELS: &str = "// @texels";
 
-/// Declares each buffer marked [`TEXELS`] as a texture and turns its reads `x[i]` into `textureLoad(x, texel(i), 0)`.
+/// The lines of `text` that declare a buffer of `vec4f` marked [`TEXELS`], each with its binding and its name.
+pub(super) fn texel_buffers(text: &str) -> Vec<(&str, usize, &str)> {
+    let parse = |line| -> Option<(&str, usize, &str)> {
+        let (binding, rest) = str::split_once(line, "@binding(")?.1.split_once(") var<storage, read> ")?;
+        let (name, element) = rest.strip_suffix(TEXELS)?.trim_end().split_once(": array<")?;
+        let element = element.trim_end_matches(">;");
+        let vec4f = element == "vec4f" || text.contains(&format!("alias {element} = vec4f"));
+        vec4f.then_some((line, binding.parse().ok()?, name))
+    };
+    text.lines().filter_map(parse).collect()
+}
+
+/// Declares each marked buffer as a texture and turns its reads `x[i]` into `textureLoad(x, texel(i), 0)`.
 fn read_texels(text: &str) -> String {
     let mut out = text.to_string();
-    let vec4 = |line: &str| line.contains("array<vec4f>") || text.contains("alias T = vec4f");
-    for line in text.lines().filter(|line| line.ends_with(TEXELS) && vec4(line)) {
-        let (binding, name) = line.split_once("var<storage, read> ").unwrap_or_else(|| panic!("not an input: {line}"));
-        let name = name.split(':').next().unwrap_or_default();
-        out = out.replace(line, &format!("{binding}var {name}: texture_2d<f32>;"));
+    for (line, binding, name) in texel_buffers(text) {
+        out = out.replace(line, &format!("@group(0) @binding({binding}) var {name}: texture_2d<f32>;"));
+        // Whatever keeps an index inside the texture will do for a length.
+        out = out.replace(&format!("arrayLength(&{name})"), &format!("(textureDimensions({name}).y * {ROW}u)"));
         let read = format!("{name}[");
         let mut from = 0;
         while let Some(at) = out[from..].find(&read).map(|at| from + at) {
@@ -204,42 +278,6 @@ fn read_texels(text: &str) -> String {
     out + &format!("fn texel(i: u32) -> vec2u {{ return vec2u(i % {ROW}u, i / {ROW}u); }}\n")
 }
 
-/// A host value that can stand on the right-hand side of a WGSL `const` or `alias`.
-pub trait WgslValue {
-    /// Its WGSL spelling.
-    fn wgsl(&self) -> String;
-}
-
-impl WgslValue for u32 {
-    fn wgsl(&self) -> String {
-        format!("{self}u")
-    }
-}
-
-impl WgslValue for usize {
-    fn wgsl(&self) -> String {
-        format!("{self}u")
-    }
-}
-
-impl WgslValue for i32 {
-    fn wgsl(&self) -> String {
-        format!("{self}i")
-    }
-}
-
-impl WgslValue for bool {
-    fn wgsl(&self) -> String {
-        self.to_string()
-    }
-}
-
-impl WgslValue for &str {
-    fn wgsl(&self) -> String {
-        self.to_string()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,7 +291,8 @@ mod tests {
         let text = Kernel::new(SOURCE).with("BM", 8u32).with("T", "f16").wgsl();
         assert!(text.contains("const BM: u32 = 8u; // @param") && text.contains("alias T = f16; // @param"), "{text}");
         assert_eq!(text.matches("fn linear_group").count(), 1);
-        assert_eq!(Kernel::new(SOURCE).with("BM", 8u32).with("T", "f16").name(), "test[BM=8u,T=f16]");
+        assert_eq!(Kernel::new(SOURCE).with("BM", 8u32).with("T", "f16").name(), "test[BM=8,T=f16]");
+        assert_eq!(Kernel::new(SOURCE).op(3, "silu").texels().name(), "test[silu]@texels");
     }
 
     #[test]

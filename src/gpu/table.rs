@@ -8,7 +8,7 @@ const SHOWN: f64 = 0.98;
 impl ProfileRow {
     /// What one run works on: grid, bytes, operations.
     pub fn shape(&self) -> String {
-        let grid = self.grid.map(|[x, y, z]| format!("{x}x{y}x{z}"));
+        let grid = self.grid.map(|[x, y]| format!("{x}x{y}"));
         let bytes = (self.bytes > 0).then(|| amount(self.bytes, "B"));
         let flops = (self.flops > 0).then(|| amount(self.flops, "FLOP"));
         grid.into_iter().chain(bytes).chain(flops).collect::<Vec<_>>().join(", ")

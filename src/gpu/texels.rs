@@ -1,23 +1,25 @@
 //! Arrays as textures: for drivers that read texels much faster than buffers (software Vulkan, where a vec4f of a buffer
-//! costs 20 texels). A kernel asks for it by declaring `texture_2d<f32>` in place of a buffer, or by marking the buffer
-//! `// @texels`; the recorder then copies the array into a scratch texture right before the dispatch.
+//! costs 20 texels). The recorder does it: it chooses the dispatches that gain, compiles their kernels with every buffer marked
+//! `// @texels` declared as a texture, and copies the arrays into scratch textures right before the dispatch. A mark
+//! asserts no more than that the kernel only reads the buffer, as `vec4f`.
 
+use super::Slice;
 use super::device::Backend;
-use super::{Slice, Work};
 use std::collections::HashMap;
 
 /// Texels of a row, four floats each; element `e` of the array is component `e % 4` of texel `(e / 4 % ROW, e / 4 / ROW)`.
 pub(super) const ROW: u64 = 4096;
 const ROW_BYTES: u64 = ROW * 16;
 
-/// From this many bytes of work on the copies cost less than they save on software Vulkan.
-const FROM_BYTES: u64 = 128 << 10;
+/// From this many bytes of inputs on the copies cost less than they save on software Vulkan.
+const FROM_BYTES: u64 = 64 << 10;
 /// Every adapter has textures of 8192 rows.
 const MOST_BYTES: u64 = 8192 * ROW_BYTES;
 
-/// Whether reading texels makes this dispatch faster on a software adapter.
-pub(super) fn pay(work: Work, slices: &[&Slice]) -> bool {
-    work.bytes >= FROM_BYTES && slices.iter().all(|s| s.bytes <= MOST_BYTES)
+/// Whether reading these bindings (counted from 1) as texels makes a dispatch faster on a software adapter.
+pub(super) fn pay(bindings: &[usize], slices: &[&Slice]) -> bool {
+    let bytes = || bindings.iter().filter_map(|&binding| slices.get(binding - 1)).map(|s| s.bytes);
+    bytes().sum::<u64>() >= FROM_BYTES && bytes().all(|bytes| bytes <= MOST_BYTES)
 }
 
 /// A scratch texture.

@@ -1,9 +1,9 @@
 //! Elementwise functions of two tensors with broadcasting, comparison, and choice.
 
 use super::{Case, Input, Op, apply, elementwise_work};
-use crate::gpu::{Gpu, Groups, Kernel};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Kind {
@@ -70,17 +70,16 @@ impl Op for Binary {
         let layout = Layout::of(x[0].shape(), x[1].shape(), y.shape());
         let source =
             if layout.vec4 { shader!("elementwise/binary_vec4.wgsl") } else { shader!("elementwise/binary.wgsl") };
-        let kernel = Kernel::new(source).with("OP", self.0 as u32).with("RANK", layout.dims.len());
+        let kernel = Kernel::new(source).op(self.0 as u32, self.name()).with("RANK", layout.dims.len());
         let kernel = match layout.vec4 {
             true => kernel.with("A_SPLAT", layout.a_splat()).with("B_SPLAT", layout.b_splat()),
             false => kernel,
         };
-        let mut words = vec![y.numel().div_ceil(if layout.vec4 { 4 } else { 1 }) as u32, 0, 0, 0];
-        for list in [&layout.dims, &layout.a, &layout.b] {
-            words.extend((0..8).map(|d| list.get(d).copied().unwrap_or(0) as u32));
-        }
-        let groups = Groups::Linear((words[0] as u64).div_ceil(1024));
-        gpu.dispatch(&kernel, &words, &[x[0].slice(), x[1].slice(), y.slice()], groups, elementwise_work(x, y, 1));
+        let count = y.numel().div_ceil(if layout.vec4 { 4 } else { 1 });
+        let eight = |list: &[usize]| [0, 1, 2, 3, 4, 5, 6, 7].map(|d| list.get(d).map_or(0, |&x| x as u32));
+        let uniforms = uniforms![count, dims: eight(&layout.dims), a: eight(&layout.a), b: eight(&layout.b)];
+        let slices = [x[0].slice(), x[1].slice(), y.slice()];
+        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(count), elementwise_work(x, y, 1));
     }
 
     fn vjp(&self, x: &[Tensor], y: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
@@ -174,16 +173,10 @@ impl Op for Choose {
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        let quads = y.numel().div_ceil(4) as u32;
+        let quads = y.numel().div_ceil(4);
         let slices = [x[0].slice(), x[1].slice(), x[2].slice(), y.slice()];
-        let groups = Groups::Invocations(quads as u64);
-        gpu.dispatch(
-            &Kernel::new(shader!("elementwise/where.wgsl")),
-            &[quads],
-            &slices,
-            groups,
-            elementwise_work(x, y, 0),
-        );
+        let kernel = Kernel::new(shader!("elementwise/where.wgsl"));
+        gpu.dispatch(&kernel, uniforms![quads], &slices, Workgroups::Elements(quads), elementwise_work(x, y, 0));
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {

@@ -14,6 +14,7 @@ use super::gemm::{self, Gemm, Operand};
 use super::{Case, Input, Op, apply};
 use crate::gpu::{Gpu, Kernel, Work};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::uniforms;
 
 /// How a kernel moves over an image: (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -337,12 +338,12 @@ impl Sizes {
             return gpu.fill(product.c.slice(), 0);
         }
         let [m, n, k, products] = product.size;
-        let words = |splits, slice, _| vec![self.n, splits, slice];
+        let uniforms = |splits: usize, slice: usize, _| uniforms![images: self.n, splits, slice].to_vec();
         let specialise = |kernel, rows| self.bake(kernel, product.loader, rows);
         let gemm = Gemm {
             loader: product.loader,
             specialise: &specialise,
-            words: &words,
+            uniforms: &uniforms,
             m,
             n,
             k,

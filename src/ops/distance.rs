@@ -1,15 +1,18 @@
 //! Distances between all pairs of rows.
 
 use super::{Case, Input, Op, apply};
-use crate::gpu::{Gpu, Groups, Kernel, Work};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Work, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 /// y[i, j] = sum_k (a[i, k] - b[j, k])^2
 struct PairwiseSqDistances;
 
 /// Coordinates one invocation adds: software Vulkan cuts loops at 65,535.
 const MAX_COORDINATES: usize = 32_768;
+
+/// Rows and columns of a workgroup.
+const TILE: usize = 32;
 
 impl Op for PairwiseSqDistances {
     fn name(&self) -> &'static str {
@@ -32,13 +35,12 @@ impl Op for PairwiseSqDistances {
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let (n, m, d) = (y.dim(0), y.dim(1), x[0].dim(1));
-        let (fold, width) = if d.is_multiple_of(4) { ("common/vec4.wgsl", 4) } else { ("common/scalar.wgsl", 1) };
-        let kernel = Kernel::new(shader!("distance/pairwise.wgsl")).with("FOLD", fold);
-        let columns = m.div_ceil(32);
-        let words = [n, m, d / width, columns].map(|w| w as u32);
+        let (element, width) = if d.is_multiple_of(4) { ("common/vec4.wgsl", 4) } else { ("common/scalar.wgsl", 1) };
+        let kernel = Kernel::new(shader!("distance/pairwise.wgsl")).with("ELEMENT", element).with("TILE", TILE);
         let work = Work { bytes: ((n + m) * d + n * m) as u64 * 4, flops: (3 * n * m * d) as u64 };
-        let groups = Groups::Linear((n.div_ceil(32) * columns) as u64);
-        gpu.dispatch(&kernel, &words, &[x[0].slice(), x[1].slice(), y.slice()], groups, work);
+        let groups = Workgroups::Count(n.div_ceil(TILE) * m.div_ceil(TILE));
+        let slices = [x[0].slice(), x[1].slice(), y.slice()];
+        gpu.dispatch(&kernel, uniforms![n, m, d: d / width], &slices, groups, work);
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {

@@ -1,6 +1,6 @@
 //! The matrix product behind matmul and the three convolutions.
 //!
-//! Each is `C[z,m,n] = sum_k A[z,m,k] B[z,k,n]` for some reading of its operands, so there is one kernel body a family
+//! Each is `C[z,m,n] = sum_k A[z,m,k] B[z,k,n]` for some view of its operands, so there is one kernel body a family
 //! and one small loader an operation (`shaders/gemm/load_*.wgsl`), which says where the elements of A, B and C lie:
 //!
 //! | operation | m | n | k | A | B |
@@ -10,13 +10,13 @@
 //! | conv2d_input_grad | input pixel | input channel | (r, s, k) | dy, gathered | w |
 //! | conv2d_weight_grad | output channel | (r, s, c) | output pixel | dy | x, gathered |
 //!
-//! A loader hands out fragments of 4 x 4: `a_begin(m)` and `b_begin(n)` do once what does not depend on k, `a_frag` and
-//! `b_frag` then load for one k. So all transposes cost the same number of vec4f loads.
+//! What a loader must provide stands in `shaders/gemm/product.wgsl`. It hands out fragments of 4 x 4, so all transposes
+//! cost the same number of vec4f loads.
 
 use super::reduce;
-use crate::gpu::{Gpu, Groups, Kernel, Profile, Slice, Work};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Profile, Slice, Uniform, Work, Workgroups};
 use crate::tensor::Tensor;
+use crate::{shader, uniforms};
 
 /// An operand as a matrix of rows.
 #[derive(Clone, Copy)]
@@ -40,8 +40,8 @@ pub(super) struct Gemm<'a> {
     pub loader: &'static str,
     /// Sets the loader's parameters, given the lengths of the rows of A and B as stored.
     pub specialise: &'a dyn Fn(Kernel, [usize; 2]) -> Kernel,
-    /// The loader's `Params`, given the number of splits, the length of each, and the lengths of rows as above.
-    pub words: &'a dyn Fn(usize, usize, [usize; 2]) -> Vec<usize>,
+    /// The loader's uniforms, given the number of splits, the length of each, and the lengths of rows as above.
+    pub uniforms: &'a dyn Fn(usize, usize, [usize; 2]) -> Vec<(&'static str, Uniform)>,
     /// Rows, columns and length of one product, and how many products there are.
     pub m: usize,
     pub n: usize,
@@ -65,8 +65,8 @@ pub(super) struct Gemm<'a> {
 enum Family {
     /// S, for software Vulkan: a tile of 4 ml x 32 nv in the registers of one subgroup of 8.
     Subgroup { ml: usize, nv: usize },
-    /// R, where software Vulkan has no subgroups of 8: 8 x 8 in the registers of one invocation.
-    Register,
+    /// R, where software Vulkan has no subgroups of 8: a tile of tm x tn of which each invocation has 1/32 in registers.
+    Register { tm: usize, tn: usize },
     /// W, for GPUs: a tile of bm x bn in workgroup memory, rm x rn of it in the registers of one invocation.
     Tile { bm: usize, bn: usize, rm: usize, rn: usize },
 }
@@ -83,7 +83,7 @@ impl Plan {
     fn choose(profile: &Profile, [m, n, k]: [usize; 3], products: usize) -> Plan {
         let family = match profile.software {
             true if profile.subgroup == Some(8) => return Plan::subgroup([m, n, k], products),
-            true => Family::Register,
+            true => Family::Register { tm: 64, tn: 32 },
             false if m <= 32 => Family::Tile { bm: 32, bn: 128, rm: 4, rn: 4 },
             false if n <= 32 => Family::Tile { bm: 128, bn: 32, rm: 4, rn: 4 },
             // Large tiles as soon as they fill the GPU.
@@ -120,7 +120,7 @@ impl Family {
     fn tile(self) -> (usize, usize) {
         match self {
             Family::Subgroup { ml, nv } => (4 * ml, 32 * nv),
-            Family::Register => (64, 32),
+            Family::Register { tm, tn } => (tm, tn),
             Family::Tile { bm, bn, .. } => (bm, bn),
         }
     }
@@ -128,7 +128,7 @@ impl Family {
     fn kernel(self) -> Kernel {
         match self {
             Family::Subgroup { ml, nv } => Kernel::new(shader!("gemm/subgroup.wgsl")).with("ML", ml).with("NV", nv),
-            Family::Register => Kernel::new(shader!("gemm/register.wgsl")),
+            Family::Register { tm, tn } => Kernel::new(shader!("gemm/register.wgsl")).with("TM", tm).with("TN", tn),
             Family::Tile { bm, bn, rm, rn } => {
                 Kernel::new(shader!("gemm/tile.wgsl")).with("BM", bm).with("BN", bn).with("RM", rm).with("RN", rn)
             }
@@ -140,9 +140,7 @@ impl Family {
 const MAX_SLICE: usize = 1 << 17;
 /// A split is at least this long, or adding the splits up costs more than they gain.
 const MIN_SLICE: usize = 512;
-/// Elements loaded from which on copying the operands to textures pays on software Vulkan: 200 us at 3.5 ns each.
-const TEXELS_FROM: usize = 1 << 16;
-/// The same where an operand must be padded first.
+/// Elements loaded from which on padding rows to a multiple of four pays on software Vulkan, where it lets them be texels.
 const PAD_FROM: usize = 1 << 18;
 
 /// How many splits of k keep every core of the device busy.
@@ -162,37 +160,27 @@ pub(super) fn launch(gpu: &Gpu, g: &Gemm) {
     let splits = if g.splits && g.bias.is_none() { split(profile, groups, g.k) } else { 1 };
     let slice = g.k.div_ceil(splits).next_multiple_of(4);
 
-    let kernel = family.kernel().with("LOADER", g.loader);
-    let kernel = match (swap, g.c_row.is_multiple_of(4)) {
-        (true, _) => kernel.with("SIDES", "gemm/swapped.wgsl").with("STORE", "gemm/store_swapped.wgsl"),
-        (false, true) => kernel.with("SIDES", "gemm/straight.wgsl").with("STORE", "gemm/store_vec4.wgsl"),
-        (false, false) => kernel.with("SIDES", "gemm/straight.wgsl").with("STORE", "gemm/store_f32.wgsl"),
-    };
-    let kernel = match g.bias {
-        Some(_) => kernel.with("BIAS", "gemm/bias.wgsl").with("C_BINDING", 4u32),
-        None => kernel.with("BIAS", "gemm/no_bias.wgsl"),
-    };
     let aligned = |o: &Operand| o.row.is_multiple_of(4);
     let loads = groups * (tm + tn) * g.k;
-    let both = aligned(&g.a) && aligned(&g.b);
-    let texels = profile.software && loads > if both { TEXELS_FROM } else { PAD_FROM };
-    let (a, b) = if texels { (pad(gpu, &g.a), pad(gpu, &g.b)) } else { (g.a.slice.clone(), g.b.slice.clone()) };
-    let rows = [&g.a, &g.b].map(|o| if texels { o.row.next_multiple_of(4) } else { o.row });
-    let kernel = kernel.with(
-        "READ",
-        match texels {
-            true => "gemm/read_texels.wgsl",
-            false if both => "gemm/read_vec4.wgsl",
-            false => "gemm/read_f32.wgsl",
-        },
-    );
+    let padded = profile.software && loads > PAD_FROM;
+    let (a, b) = if padded { (pad(gpu, &g.a), pad(gpu, &g.b)) } else { (g.a.slice.clone(), g.b.slice.clone()) };
+    let rows = [&g.a, &g.b].map(|o| if padded { o.row.next_multiple_of(4) } else { o.row });
+
+    let mut kernel = family.kernel().with("LOADER", g.loader).with("SWAP", swap).with("BIAS", g.bias.is_some());
+    if !(padded || aligned(&g.a) && aligned(&g.b)) {
+        kernel = kernel.with("READ", "f32").with("READ_VEC4", false);
+    }
+    if swap || !g.c_row.is_multiple_of(4) {
+        kernel = kernel.with("ELEMENT", "common/scalar.wgsl");
+    }
     let kernel = (g.specialise)(kernel, rows);
 
     let partial = (splits > 1).then(|| gpu.alloc((g.products * splits * g.c_count) as u64 * 4));
     let out = partial.as_ref().unwrap_or(g.c);
-    let slices: Vec<&Slice> = [&a, &b].into_iter().chain(g.bias).chain([out]).collect();
-    let words: Vec<u32> = (g.words)(splits, slice, rows).into_iter().map(|w| w as u32).collect();
-    gpu.dispatch(&kernel, &words, &slices, Groups::Linear((groups * splits) as u64), g.work);
+    let zero = gpu.zero();
+    let slices = [&a, &b, g.bias.unwrap_or(&zero), out];
+    let uniforms = (g.uniforms)(splits, slice, rows);
+    gpu.dispatch(&kernel, &uniforms, &slices, Workgroups::Count(groups * splits), g.work);
     if let Some(partial) = &partial {
         reduce::add_parts(gpu, partial, [g.products, splits, g.c_count], g.c);
     }
@@ -205,10 +193,11 @@ fn pad(gpu: &Gpu, o: &Operand) -> Slice {
         return o.slice.clone();
     }
     let padded = gpu.alloc((o.rows * row) as u64 * 4);
-    let words = [o.rows, o.row, row].map(|w| w as u32);
     let work = Work::bytes(((o.row + row) * o.rows) as u64 * 4);
-    let groups = Groups::Invocations((o.rows * row / 4) as u64);
-    gpu.dispatch(&Kernel::new(shader!("gemm/pad.wgsl")), &words, &[o.slice, &padded], groups, work);
+    let kernel = Kernel::new(shader!("movement/pad_rows.wgsl"));
+    let quads = o.rows * row / 4;
+    let uniforms = uniforms![quads, row_in: o.row, row_out: row];
+    gpu.dispatch(&kernel, uniforms, &[o.slice, &padded], Workgroups::Elements(quads), work);
     padded
 }
 

@@ -4,9 +4,9 @@
 //! valid element and a write is dropped.
 
 use super::{Case, Input, Op, apply, elementwise_work};
-use crate::gpu::{Gpu, Groups, Kernel, Work};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Work, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 /// Which list of indices a row reads.
 #[derive(Clone, Copy, PartialEq)]
@@ -75,10 +75,11 @@ impl Op for Gather {
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let ([_, dim, inner], n) = (x[0].shape().around(self.axis), y.dim(self.axis));
         let (kernel, width) = packed(shader!("movement/gather.wgsl"), inner);
-        let words = [y.numel() / width, dim, n, inner / width, self.lists.stride(n)].map(|w| w as u32);
+        let count = y.numel() / width;
+        let uniforms = uniforms![count, dim, n, inner: inner / width, list: self.lists.stride(n)];
         let work = Work::bytes((2 * y.numel() + x[1].numel()) as u64 * 4);
-        let groups = Groups::Linear((words[0] as u64).div_ceil(1024));
-        gpu.dispatch(&kernel, &words, &[x[0].slice(), x[1].slice(), y.slice()], groups, work);
+        let slices = [x[0].slice(), x[1].slice(), y.slice()];
+        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(count), work);
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
@@ -143,9 +144,10 @@ impl Op for ScatterAdd {
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let [_, n, inner] = x[0].shape().around(self.axis);
         let (kernel, width) = packed(shader!("movement/scatter_add.wgsl"), inner);
-        let words = [y.numel() / width, self.dim, n, inner / width, self.lists.stride(n)].map(|w| w as u32);
-        let groups = Groups::Invocations(words[0] as u64);
-        gpu.dispatch(&kernel, &words, &[x[0].slice(), x[1].slice(), y.slice()], groups, elementwise_work(x, y, 0));
+        let count = y.numel() / width;
+        let uniforms = uniforms![count, dim: self.dim, n, inner: inner / width, list: self.lists.stride(n)];
+        let slices = [x[0].slice(), x[1].slice(), y.slice()];
+        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(count), elementwise_work(x, y, 0));
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
@@ -183,10 +185,11 @@ impl Op for ScatterRows {
         gpu.copy(x[0].slice(), y.slice(), 0, y.numel() as u64 * 4);
         let [_, dim, inner] = x[0].shape().around(0);
         let (kernel, width) = packed(shader!("movement/scatter_rows.wgsl"), inner);
-        let words = [x[2].numel() / width, dim, inner / width].map(|w| w as u32);
+        let count = x[2].numel() / width;
+        let uniforms = uniforms![count, dim, inner: inner / width];
         let work = Work::bytes(2 * x[2].numel() as u64 * 4);
-        let groups = Groups::Invocations(words[0] as u64);
-        gpu.dispatch(&kernel, &words, &[x[2].slice(), x[1].slice(), y.slice()], groups, work);
+        let slices = [x[2].slice(), x[1].slice(), y.slice()];
+        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(count), work);
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {

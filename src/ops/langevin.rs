@@ -1,11 +1,10 @@
 //! One step of Langevin dynamics, fused: drift, coupling, noise and clip in one pass over memory.
 
-use super::random::key_words;
 use super::schedule::{Lookup, lookup};
-use super::{Case, Input, Op, apply, bits, elementwise_work};
-use crate::gpu::{Gpu, Groups, Kernel};
-use crate::shader;
+use super::{Case, Input, Op, apply, elementwise_work};
+use crate::gpu::{Gpu, Kernel, Workgroups};
 use crate::tensor::{Array, Key, Shape, Tensor, normal_at};
+use crate::{shader, uniforms};
 
 /// A coefficient of a Langevin step: a constant, no gradient flows into it.
 #[derive(Clone, Debug)]
@@ -168,9 +167,17 @@ impl Op for Langevin {
         let LangevinStep { step, noise, coupling, clip, .. } = &self.step;
         let (quads, samples) = (y.numel().div_ceil(4), y.shape().first().copied().unwrap_or(1));
         let (lo, hi) = clip.unwrap_or_default();
-        let mut words = [quads, samples, y.numel() / samples].map(|w| w as u32).to_vec();
-        words.extend([step.scalar(), coupling.scalar(), noise.scalar(), lo, hi].map(bits));
-        words.extend(key_words(&self.key));
+        let uniforms = uniforms![
+            quads,
+            samples,
+            per_sample: y.numel() / samples,
+            step: step.scalar(),
+            coupling: coupling.scalar(),
+            noise: noise.scalar(),
+            lo,
+            hi,
+            key: &self.key,
+        ];
         let kernel = Kernel::new(shader!("langevin/step.wgsl"))
             .with("STEP", step.code(y.shape()).max(Lookup::Params as u32))
             .with("COUPLING", coupling.code(y.shape()))
@@ -182,7 +189,7 @@ impl Op for Langevin {
         let mut slices = vec![x[0].slice(), x[1].slice()];
         slices.extend(&given);
         slices.push(y.slice());
-        gpu.dispatch(&kernel, &words, &slices, Groups::Linear(quads.div_ceil(1024) as u64), elementwise_work(x, y, 4));
+        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(quads), elementwise_work(x, y, 4));
     }
 
     fn vjp(&self, _: &[Tensor], y: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {

@@ -12,17 +12,17 @@
 
 use super::gemm::{self, Gemm, Operand};
 use super::{Case, Input, Op, apply};
-use crate::gpu::{Gpu, Groups, Kernel, Work};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Work, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 /// c[i,m,n] = sum_k a'[i,m,k] b'[i,k,n] (+ bias[n])
 #[derive(Clone, Copy)]
-struct Matmul {
+pub(super) struct Matmul {
     /// Whether `a` lies as [.., K, M].
-    transpose_a: bool,
+    pub transpose_a: bool,
     /// Whether `b` lies as [.., N, K].
-    transpose_b: bool,
+    pub transpose_b: bool,
 }
 
 /// The sizes of one product.
@@ -34,6 +34,11 @@ struct Sizes {
 }
 
 impl Matmul {
+    fn work(sizes: &Sizes) -> Work {
+        let Sizes { batch, m, n, k } = *sizes;
+        Work { bytes: 4 * (batch * (m * k + k * n + m * n)) as u64, flops: 2 * (batch * m * n * k) as u64 }
+    }
+
     fn sizes(&self, a: &Shape, b: &Shape) -> Result<Sizes, String> {
         if a.rank() < 2 || b.rank() != a.rank() {
             return Err("needs two tensors of the same rank, at least 2".into());
@@ -88,19 +93,21 @@ impl Op for Matmul {
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let Ok(sizes) = self.sizes(x[0].shape(), x[1].shape()) else { return };
         let Sizes { batch, m, n, k } = sizes;
-        let work = Work { bytes: 4 * (batch * (m * k + k * n + m * n)) as u64, flops: 2 * (batch * m * n * k) as u64 };
+        let work = Matmul::work(&sizes);
         if gpu.profile().software && work.flops <= NAIVE_UP_TO {
-            return self.launch_naive(gpu, x, y, &sizes, work);
+            return self.launch_naive(gpu, x, y);
         }
         let specialise = |kernel: Kernel, _| {
             let kernel = kernel.with("TRANSPOSE_A", self.transpose_a).with("TRANSPOSE_B", self.transpose_b);
             kernel.with("RAGGED_K", !k.is_multiple_of(4))
         };
-        let words = |splits, slice, [a, b]: [usize; 2]| vec![m, n, k, batch * splits, splits, slice, a, b];
+        let uniforms = |splits: usize, slice: usize, [a_row, b_row]: [usize; 2]| {
+            uniforms![m, n, k, products: batch * splits, splits, slice, a_row, b_row].to_vec()
+        };
         let gemm = Gemm {
             loader: "gemm/load_matmul.wgsl",
             specialise: &specialise,
-            words: &words,
+            uniforms: &uniforms,
             m,
             n,
             k,
@@ -133,15 +140,18 @@ impl Op for Matmul {
 const NAIVE_UP_TO: u64 = 4096;
 
 impl Matmul {
-    fn launch_naive(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor, sizes: &Sizes, work: Work) {
-        let &Sizes { batch, m, n, k } = sizes;
+    /// One invocation for each element of the result.
+    pub(super) fn launch_naive(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        let Ok(sizes) = self.sizes(x[0].shape(), x[1].shape()) else { return };
+        let Sizes { batch, m, n, k } = sizes;
         let (a_m, a_k) = if self.transpose_a { (1, m) } else { (k, 1) };
         let (b_k, b_n) = if self.transpose_b { (1, k) } else { (n, 1) };
-        let words = [batch * m * n, m, n, k, m * k, a_m, a_k, k * n, b_k, b_n].map(|w| w as u32);
+        let count = batch * m * n;
+        let uniforms = uniforms![count, m, n, k, a_batch: m * k, a_m, a_k, b_batch: k * n, b_k, b_n];
         let kernel = Kernel::new(shader!("matmul/v1_naive.wgsl")).with("BIAS", x.len() > 2);
         let bias = x.get(2).unwrap_or(&x[0]);
         let slices = [x[0].slice(), x[1].slice(), bias.slice(), y.slice()];
-        gpu.dispatch(&kernel, &words, &slices, Groups::Invocations(words[0] as u64), work);
+        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(count), Matmul::work(&sizes));
     }
 }
 

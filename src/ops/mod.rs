@@ -23,6 +23,7 @@ pub mod conv2d;
 pub mod distance;
 mod gemm;
 pub mod index;
+pub mod ladder;
 pub mod langevin;
 pub mod matmul;
 pub mod movement;
@@ -45,6 +46,61 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// One operation: a tensor function with attributes.
+///
+/// A crate of your own defines ops in the same way, with shaders of its own:
+///
+/// ```
+/// use ebm::gpu::{Gpu, Kernel, Source, Work, Workgroups};
+/// use ebm::ops::{Op, apply};
+/// use ebm::prelude::*;
+/// use ebm::tensor::Array;
+/// use ebm::uniforms;
+///
+/// // As a file: `ebm::shader!("mine/cube.wgsl")` embeds shaders/mine/cube.wgsl of your crate.
+/// const CUBE: Source = Source { path: "mine/cube.wgsl", text: r#"
+/// // mine/cube - y[i] = scale x[i]^3
+/// //#include "common/index.wgsl"
+/// struct Params { count: u32, scale: f32 }
+/// @group(0) @binding(0) var<uniform> p: Params;
+/// @group(0) @binding(1) var<storage, read> x: array<f32>;
+/// @group(0) @binding(2) var<storage, read_write> y: array<f32>;
+///
+/// @compute @workgroup_size(64)
+/// fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+///         @builtin(local_invocation_index) local: u32) {
+///     let i = linear_group(group, groups) * 64u + local;
+///     if i < p.count {
+///         y[i] = p.scale * x[i] * x[i] * x[i];
+///     }
+/// }"# };
+///
+/// /// y = scale x^3
+/// struct Cube { scale: f64 }
+///
+/// impl Op for Cube {
+///     fn name(&self) -> &'static str { "cube" }
+///     fn shape(&self, x: &[&Shape]) -> std::result::Result<Shape, String> { Ok(x[0].clone()) }
+///     fn reference(&self, x: &[Array], _: &Shape) -> Vec<f64> {
+///         x[0].iter().map(|x| self.scale * x.powi(3)).collect()
+///     }
+///     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+///         let (count, work) = (y.numel(), Work::bytes(8 * y.numel() as u64));
+///         let uniforms = uniforms![count, scale: self.scale];
+///         gpu.dispatch(&Kernel::new(CUBE), uniforms, &[x[0].slice(), y.slice()], Workgroups::Elements(count), work);
+///     }
+///     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+///         vec![Some(ct * &x[0].square().mul_scalar(3.0 * self.scale))]
+///     }
+/// }
+///
+/// for device in [Ok(Device::oracle()), Device::open()].into_iter().flatten() {
+///     let x = Tensor::new(&device, [3], &[-1.0, 2.0, 3.0]).tracked();
+///     let y = apply(Cube { scale: 0.5 }, &[&x]);
+///     assert_eq!(y.to_vec()?, [-0.5, 4.0, 13.5]);
+///     assert_eq!(grad(&y.sum(), &[&x])[0].to_vec()?, [1.5, 6.0, 13.5]);
+/// }
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Op: 'static {
     /// Its name.
     fn name(&self) -> &'static str;
@@ -80,6 +136,7 @@ pub fn list() -> Vec<Entry> {
         entry("reduce", reduce::cases),
         entry("random", random::cases),
         entry("matmul", matmul::cases),
+        entry("matmul_ladder", ladder::cases),
         entry("langevin", langevin::cases),
         entry("schedule", schedule::cases),
         entry("index", index::cases),
@@ -160,9 +217,4 @@ impl<T: Op> Backward for History<T> {
 pub(crate) fn elementwise_work(x: &[Tensor], y: &Tensor, flops: u64) -> Work {
     let elements: usize = x.iter().map(Tensor::numel).sum::<usize>() + y.numel();
     Work { bytes: elements as u64 * 4, flops: flops * y.numel() as u64 }
-}
-
-/// The bits of a float parameter.
-pub(crate) fn bits(x: f64) -> u32 {
-    (x as f32).to_bits()
 }

@@ -1,9 +1,9 @@
 //! Moving elements: reshape, permute, broadcast, slice, pad, flip, concat.
 
-use super::{Case, Input, Op, apply, bits, elementwise_work, with_history};
-use crate::gpu::{Gpu, Groups, Kernel, Work};
-use crate::shader;
+use super::{Case, Input, Op, apply, elementwise_work, with_history};
+use crate::gpu::{Gpu, Kernel, Work, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 /// y has x's elements under another shape. No data moves.
 struct Reshape(Shape);
@@ -35,7 +35,7 @@ impl Op for Reshape {
 /// Coordinate `o` of the output reads `(start + step o) / gap` of the input, where that is a whole number in
 /// `0..size`; elsewhere the result is the fill value. Permute, broadcast, slice, flip and pad are all of this kind.
 #[derive(Clone, Copy, Debug)]
-struct Reading {
+struct AxisView {
     dim: usize,
     start: i64,
     step: i64,
@@ -44,10 +44,10 @@ struct Reading {
     stride: usize,
 }
 
-impl Reading {
+impl AxisView {
     /// Reads the whole input dimension in order.
-    fn whole(size: usize, stride: usize) -> Reading {
-        Reading { dim: size, start: 0, step: 1, gap: 1, size, stride }
+    fn whole(size: usize, stride: usize) -> AxisView {
+        AxisView { dim: size, start: 0, step: 1, gap: 1, size, stride }
     }
 
     /// The input offset that output coordinate `o` reads.
@@ -58,51 +58,51 @@ impl Reading {
     }
 }
 
-/// Runs `readings` (one per output dimension) on the oracle.
-fn read_reference(readings: &[Reading], x: &Array, y: &Shape, fill: f64) -> Vec<f64> {
+/// Runs `views` (one per output dimension) on the oracle.
+fn read_reference(views: &[AxisView], x: &Array, y: &Shape, fill: f64) -> Vec<f64> {
     let element = |at: Vec<usize>| {
-        let offset: Option<usize> = readings.iter().zip(&at).map(|(r, &o)| r.offset(o)).sum();
+        let offset: Option<usize> = views.iter().zip(&at).map(|(r, &o)| r.offset(o)).sum();
         offset.map_or(fill, |o| x[o])
     };
     y.indices().map(element).collect()
 }
 
-/// Runs `readings` on a GPU.
-fn read_launch(readings: &[Reading], gpu: &Gpu, x: &Tensor, y: &Tensor, fill: f64) {
-    let readings = merge(readings);
-    assert!(readings.len() <= 6, "movement operations take at most 6 separate dimensions, got {}", y.shape());
-    let mut words = vec![y.numel() as u32, bits(fill), 0, 0];
-    let field = |f: fn(&Reading) -> u32| (0..8).map(move |d| (d, f)).collect::<Vec<_>>();
-    for list in [
-        field(|r| r.dim as u32),
-        field(|r| r.start as i32 as u32),
-        field(|r| r.step as i32 as u32),
-        field(|r| r.gap as u32),
-        field(|r| r.size as u32),
-        field(|r| r.stride as u32),
-    ] {
-        words.extend(list.into_iter().map(|(d, f)| readings.get(d).map_or(0, f)));
-    }
-    let plain = readings.iter().all(|r| r.gap == 1 && r.start == 0 && r.step == 1 && r.dim <= r.size);
-    let kernel = Kernel::new(shader!("movement/read.wgsl")).with("RANK", readings.len()).with("MASKED", !plain);
+/// Runs `views` on a GPU.
+fn read_launch(views: &[AxisView], gpu: &Gpu, x: &Tensor, y: &Tensor, fill: f64) {
+    let views = merge(views);
+    assert!(views.len() <= 6, "movement operations take at most 6 separate dimensions, got {}", y.shape());
+    let unsigned = |f: fn(&AxisView) -> usize| [0, 1, 2, 3, 4, 5, 6, 7].map(|d| views.get(d).map_or(0, f) as u32);
+    let signed = |f: fn(&AxisView) -> i64| [0, 1, 2, 3, 4, 5, 6, 7].map(|d| views.get(d).map_or(0, f) as i32);
+    let uniforms = uniforms![
+        count: y.numel(),
+        fill,
+        dim: unsigned(|v| v.dim),
+        start: signed(|v| v.start),
+        step: signed(|v| v.step),
+        gap: unsigned(|v| v.gap),
+        size: unsigned(|v| v.size),
+        stride: unsigned(|v| v.stride),
+    ];
+    let plain = views.iter().all(|r| r.gap == 1 && r.start == 0 && r.step == 1 && r.dim <= r.size);
+    let kernel = Kernel::new(shader!("movement/read.wgsl")).with("RANK", views.len()).with("MASKED", !plain);
     let work = Work::bytes((x.numel().min(y.numel()) + y.numel()) as u64 * 4);
-    gpu.dispatch(&kernel, &words, &[x.slice(), y.slice()], Groups::Linear(y.numel().div_ceil(1024) as u64), work);
+    gpu.dispatch(&kernel, uniforms, &[x.slice(), y.slice()], Workgroups::Elements(y.numel()), work);
 }
 
 /// Merges neighbouring dimensions that are read whole and contiguously.
-fn merge(readings: &[Reading]) -> Vec<Reading> {
-    let mut merged: Vec<Reading> = Vec::new();
-    let plain = |r: &Reading| r.start == 0 && r.step == 1 && r.gap == 1 && r.dim == r.size;
-    for &r in readings.iter().filter(|r| r.dim != 1 || r.start != 0) {
+fn merge(views: &[AxisView]) -> Vec<AxisView> {
+    let mut merged: Vec<AxisView> = Vec::new();
+    let plain = |r: &AxisView| r.start == 0 && r.step == 1 && r.gap == 1 && r.dim == r.size;
+    for &r in views.iter().filter(|v| v.dim != 1 || v.start != 0) {
         match merged.last_mut() {
             Some(outer) if plain(outer) && plain(&r) && outer.stride == r.stride * r.dim => {
-                *outer = Reading::whole(outer.dim * r.dim, r.stride);
+                *outer = AxisView::whole(outer.dim * r.dim, r.stride);
             }
             _ => merged.push(r),
         }
     }
     if merged.is_empty() {
-        merged.push(Reading::whole(1, 0));
+        merged.push(AxisView::whole(1, 0));
     }
     merged
 }
@@ -111,9 +111,9 @@ fn merge(readings: &[Reading]) -> Vec<Reading> {
 struct Permute(Vec<usize>);
 
 impl Permute {
-    fn readings(&self, x: &Shape) -> Vec<Reading> {
+    fn views(&self, x: &Shape) -> Vec<AxisView> {
         let strides = x.strides();
-        self.0.iter().map(|&axis| Reading::whole(x[axis], strides[axis])).collect()
+        self.0.iter().map(|&axis| AxisView::whole(x[axis], strides[axis])).collect()
     }
 }
 
@@ -131,11 +131,11 @@ impl Op for Permute {
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        read_reference(&self.readings(&x[0].shape), &x[0], y, 0.0)
+        read_reference(&self.views(&x[0].shape), &x[0], y, 0.0)
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        read_launch(&self.readings(x[0].shape()), gpu, &x[0], y, 0.0);
+        read_launch(&self.views(x[0].shape()), gpu, &x[0], y, 0.0);
     }
 
     fn vjp(&self, _: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
@@ -149,9 +149,9 @@ impl Op for Permute {
 struct BroadcastTo(Shape);
 
 impl BroadcastTo {
-    fn readings(&self, x: &Shape) -> Vec<Reading> {
+    fn views(&self, x: &Shape) -> Vec<AxisView> {
         let strides = x.broadcast_strides(&self.0);
-        strides.iter().zip(self.0.iter()).map(|(&stride, &dim)| Reading::whole(dim, stride)).collect()
+        strides.iter().zip(self.0.iter()).map(|(&stride, &dim)| AxisView::whole(dim, stride)).collect()
     }
 }
 
@@ -166,11 +166,11 @@ impl Op for BroadcastTo {
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        read_reference(&self.readings(&x[0].shape), &x[0], y, 0.0)
+        read_reference(&self.views(&x[0].shape), &x[0], y, 0.0)
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        read_launch(&self.readings(x[0].shape()), gpu, &x[0], y, 0.0);
+        read_launch(&self.views(x[0].shape()), gpu, &x[0], y, 0.0);
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
@@ -188,12 +188,12 @@ struct Slice {
 }
 
 impl Slice {
-    fn readings(&self, x: &Shape) -> Vec<Reading> {
+    fn views(&self, x: &Shape) -> Vec<AxisView> {
         let strides = x.strides();
-        let mut readings: Vec<Reading> = (0..x.rank()).map(|d| Reading::whole(x[d], strides[d])).collect();
-        let r = &mut readings[self.axis];
+        let mut views: Vec<AxisView> = (0..x.rank()).map(|d| AxisView::whole(x[d], strides[d])).collect();
+        let r = &mut views[self.axis];
         (r.dim, r.start, r.step) = (self.len, self.start as i64, self.step);
-        readings
+        views
     }
 }
 
@@ -214,11 +214,11 @@ impl Op for Slice {
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        read_reference(&self.readings(&x[0].shape), &x[0], y, 0.0)
+        read_reference(&self.views(&x[0].shape), &x[0], y, 0.0)
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        read_launch(&self.readings(x[0].shape()), gpu, &x[0], y, 0.0);
+        read_launch(&self.views(x[0].shape()), gpu, &x[0], y, 0.0);
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
@@ -248,12 +248,12 @@ struct Pad {
 }
 
 impl Pad {
-    fn readings(&self, x: &Shape) -> Vec<Reading> {
+    fn views(&self, x: &Shape) -> Vec<AxisView> {
         let strides = x.strides();
-        let mut readings: Vec<Reading> = (0..x.rank()).map(|d| Reading::whole(x[d], strides[d])).collect();
-        let r = &mut readings[self.axis];
+        let mut views: Vec<AxisView> = (0..x.rank()).map(|d| AxisView::whole(x[d], strides[d])).collect();
+        let r = &mut views[self.axis];
         (r.dim, r.start, r.gap) = (self.padded(x[self.axis]), -(self.low as i64), self.gap);
-        readings
+        views
     }
 
     fn padded(&self, dim: usize) -> usize {
@@ -274,11 +274,11 @@ impl Op for Pad {
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        read_reference(&self.readings(&x[0].shape), &x[0], y, self.value)
+        read_reference(&self.views(&x[0].shape), &x[0], y, self.value)
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        read_launch(&self.readings(x[0].shape()), gpu, &x[0], y, self.value);
+        read_launch(&self.views(x[0].shape()), gpu, &x[0], y, self.value);
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
@@ -323,11 +323,11 @@ impl Op for Concat {
         let mut start = 0;
         for part in x {
             let run = part.dim(self.0) * inner;
-            let words = [part.numel() as u32, run as u32, (total * inner) as u32, (start * inner) as u32];
+            let count = part.numel();
             let work = elementwise_work(std::slice::from_ref(part), part, 0);
             if outer * run > 0 {
-                let groups = Groups::Invocations(part.numel() as u64);
-                gpu.dispatch(&kernel, &words, &[part.slice(), y.slice()], groups, work);
+                let uniforms = uniforms![count, run, total: total * inner, start: start * inner];
+                gpu.dispatch(&kernel, uniforms, &[part.slice(), y.slice()], Workgroups::Elements(count), work);
             }
             start += part.dim(self.0);
         }

@@ -10,10 +10,10 @@
 //! `B(x, g) = scale (g - mean(g) - xhat mean(g xhat))`, the cotangent g of xhat pulled back to x, which is linear and
 //! symmetric in g.
 
-use super::{Case, Input, Op, apply, bits};
-use crate::gpu::{Gpu, Groups, Kernel, Slice, Source, Work};
-use crate::shader;
+use super::{Case, Input, Op, apply};
+use crate::gpu::{Gpu, Kernel, Slice, Source, Work, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 /// What all three ops are built with.
 #[derive(Clone, Copy)]
@@ -55,14 +55,20 @@ impl Setting {
             .with("WIDTH", lanes)
             .with("ACROSS", across(lanes, pixels, span))
             .with("AFFINE", !affine.is_empty());
-        let mut words = [count, channels / block, pixels, channels / width].map(|w| w as u32).to_vec();
-        words.extend([bits(self.eps), bits(1.0 / (pixels * per_group) as f64)]);
+        let uniforms = uniforms![
+            count,
+            blocks: channels / block,
+            pixels,
+            stride: channels / width,
+            eps: self.eps,
+            inverse: 1.0 / (pixels * per_group) as f64,
+        ];
         let zero = gpu.zero();
         let [gamma, beta] = [0, 1].map(|i| affine.get(i).map_or(&zero, |t| t.slice()));
         let slices: Vec<&Slice> = [x.slice(), gamma, beta].into_iter().chain(rest.iter().copied()).collect();
         let work = Work { bytes: (traffic * x.numel() * 4) as u64, flops: 10 * x.numel() as u64 };
-        let groups = if alone { Groups::Invocations(count as u64) } else { Groups::Linear(count as u64) };
-        gpu.dispatch(&kernel.with("SILU", self.silu), &words, &slices, groups, work);
+        let groups = if alone { Workgroups::Elements(count) } else { Workgroups::Count(count) };
+        gpu.dispatch(&kernel.with("SILU", self.silu), uniforms, &slices, groups, work);
     }
 }
 
@@ -206,10 +212,10 @@ impl Op for InputGrad {
         let parts = Parts::new(self.0, &x[0], &x[2..]);
         let ct = &x[1];
         // dx = B(x, w) with w = gamma s'(z) ct. The cotangent of w is v = B(x, u); that of z follows through s''.
-        let v = parts.pull(u);
+        let v = parts.norm_vjp(u);
         let slope_v = parts.slope(&v);
-        let ct_z = parts.bend(&parts.gamma(&(ct * &v)));
-        let through_z = ct_z.as_ref().map(|t| parts.pull(&parts.gamma(t)));
+        let ct_z = parts.act_second(&parts.gamma(&(ct * &v)));
+        let through_z = ct_z.as_ref().map(|t| parts.norm_vjp(&parts.gamma(t)));
         let w = parts.gamma(&parts.slope(ct));
         let dx = || add(parts.curvature(&w, u, y, &v), through_z);
         let mut grads = vec![need[0].then(dx), need[1].then(|| parts.gamma(&slope_v))];
@@ -257,10 +263,10 @@ impl Op for AffineGrad {
         let (u_gamma, u_beta) = (u.narrow(1, 0, 1), u.narrow(1, 1, 1));
         // sum_s s'(z) ct k with k = u_gamma xhat + u_beta.
         let k = &(&parts.xhat * &u_gamma) + &u_beta;
-        let ct_z = parts.bend(&(&x[1] * &k));
+        let ct_z = parts.act_second(&(&x[1] * &k));
         let dx = || {
             let through = ct_z.as_ref().map(|t| parts.gamma(t));
-            parts.pull(&add(&parts.slope(&x[1]) * &u_gamma, through))
+            parts.norm_vjp(&add(&parts.slope(&x[1]) * &u_gamma, through))
         };
         let over_pixels = |t: Tensor| t.sum_axes(&[0, 1]);
         let d_gamma = ct_z.as_ref().filter(|_| need[2]).map(|t| over_pixels(t * &parts.xhat));
@@ -295,7 +301,7 @@ impl<'a> Parts<'a> {
     }
 
     /// B(x, g)
-    fn pull(&self, g: &Tensor) -> Tensor {
+    fn norm_vjp(&self, g: &Tensor) -> Tensor {
         apply(InputGrad(self.setting.plain()), &[self.x, g])
     }
 
@@ -309,7 +315,7 @@ impl<'a> Parts<'a> {
     }
 
     /// t s''(z), unless it is zero
-    fn bend(&self, t: &Tensor) -> Option<Tensor> {
+    fn act_second(&self, t: &Tensor) -> Option<Tensor> {
         self.slopes.as_ref().map(|[_, second]| t * second)
     }
 

@@ -1,9 +1,9 @@
 //! Average pooling of NHWC images and its adjoint, which at equal kernel and stride repeats pixels.
 
-use super::{Case, Input, Op, apply, bits, elementwise_work};
-use crate::gpu::{Gpu, Groups, Kernel, Source};
-use crate::shader;
+use super::{Case, Input, Op, apply, elementwise_work};
+use crate::gpu::{Gpu, Kernel, Source, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 /// Square windows of `kernel` pixels, `stride` apart, over an image with `padding` zeros on each side.
 #[derive(Clone, Copy)]
@@ -46,12 +46,12 @@ impl Windows {
         let width = if y.dim(3).is_multiple_of(4) { 4 } else { 1 };
         let kernel = Kernel::new(source).with("K", self.kernel).with("S", self.stride).with("PAD", self.padding);
         let kernel = if width == 4 { kernel.with("T", "vec4f") } else { kernel };
-        let image = x[0].shape();
-        let mut words =
-            [y.numel() / width, image[1], image[2], image[3] / width, y.dim(1), y.dim(2)].map(|w| w as u32).to_vec();
-        words.push(bits(self.scale));
-        let groups = Groups::Invocations(words[0] as u64);
-        gpu.dispatch(&kernel, &words, &[x[0].slice(), y.slice()], groups, elementwise_work(x, y, 1));
+        let [h, w, c] = [1, 2, 3].map(|d| x[0].dim(d));
+        let [out_h, out_w] = [1, 2].map(|d| y.dim(d));
+        let count = y.numel() / width;
+        let uniforms = uniforms![count, h, w, c: c / width, out_h, out_w, scale: self.scale];
+        let slices = [x[0].slice(), y.slice()];
+        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(count), elementwise_work(x, y, 1));
     }
 }
 

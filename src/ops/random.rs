@@ -1,9 +1,9 @@
 //! Random tensors: pure functions of a [`Key`].
 
 use super::{Case, Op, apply_on};
-use crate::gpu::{Gpu, Groups, Kernel, Work};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Uniform, Work, Workgroups};
 use crate::tensor::{Array, Device, Key, Shape, Tensor, normal_at, to_unit};
+use crate::{shader, uniforms};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Law {
@@ -39,14 +39,18 @@ impl Op for Random {
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        let quads = y.numel().div_ceil(4) as u32;
-        let mut words = vec![quads, 0, 0, 0];
-        words.extend(key_words(&self.key));
-        let kernel = Kernel::new(shader!("random/draw.wgsl")).with("LAW", self.law as u32);
+        let quads = y.numel().div_ceil(4);
+        let law = match self.law {
+            Law::Uniform => "uniform",
+            Law::Normal => "normal",
+            Law::Bits => "bits",
+        };
+        let kernel = Kernel::new(shader!("random/draw.wgsl")).op(self.law as u32, law);
         let zero = gpu.zero();
         let clock = x.first().map_or(&zero, |c| c.slice());
         let work = Work::bytes(y.numel() as u64 * 4);
-        gpu.dispatch(&kernel, &words, &[clock, y.slice()], Groups::Invocations(quads as u64), work);
+        let uniforms = uniforms![quads, key: &self.key];
+        gpu.dispatch(&kernel, uniforms, &[clock, y.slice()], Workgroups::Elements(quads), work);
     }
 
     fn vjp(&self, _: &[Tensor], _: &Tensor, _: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
@@ -54,10 +58,12 @@ impl Op for Random {
     }
 }
 
-/// A key as the shaders' `Key` struct: seed, draw, step, padding.
-pub(crate) fn key_words(key: &Key) -> [u32; 8] {
-    let (seed, draw) = (key.seed, key.draw);
-    [seed as u32, (seed >> 32) as u32, draw as u32, (draw >> 32) as u32, key.step, 0, 0, 0]
+/// A key as the shaders' `Key` struct: seed, draw, step.
+impl From<&Key> for Uniform {
+    fn from(key: &Key) -> Uniform {
+        let (seed, draw) = (key.seed, key.draw);
+        Uniform::from([seed as u32, (seed >> 32) as u32, draw as u32, (draw >> 32) as u32, key.step])
+    }
 }
 
 fn draw(device: &Device, law: Law, key: &Key, shape: Shape) -> Tensor {

@@ -4,9 +4,9 @@
 //! that are reduced in parallel, then the partial results are reduced again.
 
 use super::{Case, Input, Op, apply};
-use crate::gpu::{Gpu, Groups, Kernel, Slice, Work};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Slice, Work, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -137,17 +137,18 @@ impl Reduce {
             &partial
         };
         let work = Work { bytes: (outer * (dim + segments) * inner) as u64 * 4, flops: (outer * dim * inner) as u64 };
-        let mut words = [outer, dim, inner, segments, per_segment].map(|w| w as u32).to_vec();
         if rows {
-            let kernel = Kernel::new(shader!("reduce/rows.wgsl")).with("OP", self.kind as u32).with("WIDTH", width);
-            gpu.dispatch(&kernel, &words, &[x, out], Groups::Linear((outer * segments) as u64), work);
+            let kernel = Kernel::new(shader!("reduce/rows.wgsl")).op(self.kind as u32, self.name());
+            let uniforms = uniforms![rows: outer, dim, segments, per_segment];
+            gpu.dispatch(&kernel.with("WIDTH", width), uniforms, &[x, out], Workgroups::Count(outer * segments), work);
         } else {
-            let vec4 = inner.is_multiple_of(4);
-            words[2] = (if vec4 { inner / 4 } else { inner }) as u32;
-            let kernel = Kernel::new(shader!("reduce/columns.wgsl")).with("OP", self.kind as u32);
-            let kernel = if vec4 { kernel.with("T", "vec4f") } else { kernel };
-            let invocations = outer * segments * words[2] as usize;
-            gpu.dispatch(&kernel, &words, &[x, out], Groups::Invocations(invocations as u64), work);
+            let kernel = Kernel::new(shader!("reduce/columns.wgsl")).op(self.kind as u32, self.name());
+            let (kernel, inner) = match inner.is_multiple_of(4) {
+                true => (kernel.with("T", "vec4f"), inner / 4),
+                false => (kernel, inner),
+            };
+            let uniforms = uniforms![outer, dim, inner, segments, per_segment];
+            gpu.dispatch(&kernel, uniforms, &[x, out], Workgroups::Elements(outer * segments * inner), work);
         }
         if segments > 1 {
             self.reduce_axis(gpu, out, [outer, segments, inner], y);

@@ -1,9 +1,9 @@
 //! Resizing images, one axis after the other.
 
 use super::{Case, Input, Op, apply, elementwise_work};
-use crate::gpu::{Gpu, Groups, Kernel, Source};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Source, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 /// y[.., j, ..] = sum_k weight(j, k) x[.., k, ..] along one axis, j < n
 #[derive(Clone, Copy)]
@@ -53,9 +53,10 @@ impl Resize {
         let width = if inner.is_multiple_of(4) { 4 } else { 1 };
         let kernel = Kernel::new(source).with("LINEAR", self.linear);
         let kernel = if width == 4 { kernel.with("T", "vec4f") } else { kernel };
-        let words = [y.numel() / width, self.dim, self.n, inner / width].map(|w| w as u32);
-        let groups = Groups::Invocations(words[0] as u64);
-        gpu.dispatch(&kernel, &words, &[x[0].slice(), y.slice()], groups, elementwise_work(x, y, 3));
+        let count = y.numel() / width;
+        let uniforms = uniforms![count, dim: self.dim, n: self.n, inner: inner / width];
+        let slices = [x[0].slice(), y.slice()];
+        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(count), elementwise_work(x, y, 3));
     }
 }
 

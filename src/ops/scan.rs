@@ -4,9 +4,9 @@
 //! the sum of those before it.
 
 use super::{Case, Input, Op, apply};
-use crate::gpu::{Gpu, Groups, Kernel, Slice, Work};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Slice, Work, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 /// y[.., j, ..] = sum_{k <= j} x[.., k, ..], or over k >= j
 #[derive(Clone, Copy)]
@@ -54,20 +54,20 @@ impl Op for Cumsum {
 fn scan(gpu: &Gpu, x: &Slice, [outer, dim, inner]: [usize; 3], reverse: bool, y: &Slice) {
     let segments = dim.div_ceil(SEGMENT);
     let count = outer * segments * inner;
-    let words = [count, dim, inner, segments, SEGMENT].map(|w| w as u32);
+    let uniforms = uniforms![count, dim, inner, segments, per_segment: SEGMENT];
     let kernel = Kernel::new(shader!("scan/scan.wgsl")).with("REVERSE", reverse);
-    let groups = Groups::Invocations(count as u64);
+    let groups = Workgroups::Elements(count);
     let bytes = (outer * dim * inner) as u64 * 4;
     let zero = gpu.zero();
     if segments == 1 {
-        gpu.dispatch(&kernel, &words, &[x, &zero, y], groups, Work::bytes(2 * bytes));
+        gpu.dispatch(&kernel, uniforms, &[x, &zero, y], groups, Work::bytes(2 * bytes));
         return;
     }
     let totals = gpu.alloc(count as u64 * 4);
-    gpu.dispatch(&kernel.clone().with("TOTALS", true), &words, &[x, &zero, &totals], groups, Work::bytes(bytes));
+    gpu.dispatch(&kernel.clone().with("TOTALS", true), uniforms, &[x, &zero, &totals], groups, Work::bytes(bytes));
     let before = gpu.alloc(count as u64 * 4);
     scan(gpu, &totals, [outer, segments, inner], false, &before);
-    gpu.dispatch(&kernel.with("CARRY", true), &words, &[x, &before, y], groups, Work::bytes(2 * bytes));
+    gpu.dispatch(&kernel.with("CARRY", true), uniforms, &[x, &before, y], groups, Work::bytes(2 * bytes));
 }
 
 impl Tensor {

@@ -2,11 +2,10 @@
 //!
 //! The tables come from `diffusion::Schedule`.
 
-use super::random::key_words;
 use super::{Case, Input, Op, apply, elementwise_work};
-use crate::gpu::{Gpu, Groups, Kernel};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Uniform, Workgroups};
 use crate::tensor::{Array, Key, Shape, Tensor, normal_at};
+use crate::{shader, uniforms};
 
 /// How the kernels find a sample's coefficient; see `shaders/schedule/sample.wgsl`.
 #[derive(Clone, Copy, PartialEq)]
@@ -74,8 +73,8 @@ impl Op for LevelMix {
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let (quads, samples) = (y.numel().div_ceil(4), y.shape().first().copied().unwrap_or(1));
-        let mut words = [quads, samples, y.numel() / samples, 0].map(|w| w as u32).to_vec();
-        words.extend(self.key.as_ref().map(key_words).unwrap_or_default());
+        let key = self.key.as_ref().map_or(Uniform::from([0u32; 5]), Uniform::from);
+        let uniforms = uniforms![quads, samples, per_sample: y.numel() / samples, key];
         let kernel = Kernel::new(shader!("schedule/mix.wgsl"))
             .with("LEVEL", lookup(x[1].shape(), y.shape()) as u32)
             .with("COLUMN", self.column)
@@ -85,8 +84,8 @@ impl Op for LevelMix {
         let second = x.get(3).map_or(&zero, Tensor::slice);
         let clock = self.key.as_ref().and_then(|k| k.clock.as_ref()).map_or(&zero, Tensor::slice);
         let slices = [x[2].slice(), second, x[0].slice(), x[1].slice(), clock, y.slice()];
-        let groups = Groups::Linear(quads.div_ceil(1024) as u64);
-        gpu.dispatch(&kernel, &words, &slices, groups, elementwise_work(&x[2..], y, 3));
+        let work = elementwise_work(&x[2..], y, 3);
+        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(quads), work);
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {

@@ -1,9 +1,9 @@
 //! Softmax and its logarithm along an axis.
 
 use super::{Case, Input, Op, apply};
-use crate::gpu::{Gpu, Groups, Kernel, Work};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Work, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 /// y = softmax(x) or log softmax(x) along the last axis
 struct Softmax {
@@ -32,16 +32,15 @@ impl Op for Softmax {
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let dim = y.dim(y.shape().rank() - 1);
         let rows = y.numel() / dim;
-        let (fold, width) = if dim.is_multiple_of(4) { ("common/vec4.wgsl", 4) } else { ("common/scalar.wgsl", 1) };
+        let (element, width) = if dim.is_multiple_of(4) { ("common/vec4.wgsl", 4) } else { ("common/scalar.wgsl", 1) };
         // As many lanes as a row feeds with a few elements each; the rest of the workgroup takes other rows.
         let size = if gpu.profile().software { 8 } else { 256 };
         let lanes = (dim / width / 4).max(1).next_power_of_two().min(size);
-        let kernel = Kernel::new(shader!("softmax/rows.wgsl")).with("FOLD", fold).with("LANES", lanes);
+        let kernel = Kernel::new(shader!("softmax/rows.wgsl")).with("ELEMENT", element).with("LANES", lanes);
         let kernel = kernel.with("ROWS", size / lanes).with("LOG", self.log);
-        let words = [rows as u32, (dim / width) as u32];
-        let groups = Groups::Linear(rows.div_ceil(size / lanes) as u64);
+        let groups = Workgroups::Count(rows.div_ceil(size / lanes));
         let work = Work { bytes: y.numel() as u64 * 8, flops: y.numel() as u64 * 5 };
-        gpu.dispatch(&kernel, &words, &[x[0].slice(), y.slice()], groups, work);
+        gpu.dispatch(&kernel, uniforms![rows, dim: dim / width], &[x[0].slice(), y.slice()], groups, work);
     }
 
     fn vjp(&self, x: &[Tensor], y: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {

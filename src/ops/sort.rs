@@ -1,9 +1,9 @@
 //! Sorting along the last axis: a bitonic network over (key, index) pairs, any length by padding to a power of two.
 
 use super::{Case, Input, Op, apply};
-use crate::gpu::{Gpu, Groups, Kernel, Work};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Work, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 /// y[.., k] = the index of the k-th smallest element of x[.., :]
 struct Argsort;
@@ -36,35 +36,24 @@ impl Op for Argsort {
         let (rows, padded) = (y.numel() / dim, dim.next_power_of_two().max(2));
         let total = rows * padded;
         let pairs = gpu.alloc(total as u64 * 8);
-        let sizes = [total, dim, padded].map(|w| w as u32);
         let work = Work::bytes((y.numel() * 4 + total * 8) as u64);
         let load = Kernel::new(shader!("sort/load.wgsl"));
-        gpu.dispatch(&load, &sizes, &[x[0].slice(), &pairs], Groups::Invocations(total as u64), work);
+        let uniforms = uniforms![count: total, dim, padded];
+        gpu.dispatch(&load, uniforms, &[x[0].slice(), &pairs], Workgroups::Elements(total), work);
 
         let block = padded.min(BLOCK);
         let width = if gpu.profile().software { 8 } else { 256 };
-        let sort_blocks = |first: usize, last: usize| {
-            let kernel =
-                Kernel::new(shader!("sort/block.wgsl")).with("BLOCK", block).with("WIDTH", (block / 2).min(width));
-            let words = [total / block, padded, first, last].map(|w| w as u32);
-            gpu.dispatch(
-                &kernel,
-                &words,
-                &[&pairs],
-                Groups::Linear((total / block) as u64),
-                Work::bytes(total as u64 * 16),
-            );
+        let once = Work::bytes(total as u64 * 16);
+        let sort_blocks = |first_stage: usize, last_stage: usize| {
+            let kernel = Kernel::new(shader!("sort/block.wgsl")).with("BLOCK", block);
+            let uniforms = uniforms![blocks: total / block, padded, first_stage, last_stage];
+            let kernel = kernel.with("WIDTH", (block / 2).min(width));
+            gpu.dispatch(&kernel, uniforms, &[&pairs], Workgroups::Count(total / block), once);
         };
         let exchange = |stage: usize, gap: usize| {
-            let words = [total / 2, padded, stage, gap].map(|w| w as u32);
             let kernel = Kernel::new(shader!("sort/exchange.wgsl"));
-            gpu.dispatch(
-                &kernel,
-                &words,
-                &[&pairs],
-                Groups::Invocations(total as u64 / 2),
-                Work::bytes(total as u64 * 16),
-            );
+            let uniforms = uniforms![count: total / 2, padded, stage, gap];
+            gpu.dispatch(&kernel, uniforms, &[&pairs], Workgroups::Elements(total / 2), once);
         };
         sort_blocks(2, block);
         let mut stage = 2 * block;
@@ -78,9 +67,9 @@ impl Op for Argsort {
             stage *= 2;
         }
 
-        let words = [y.numel(), dim, padded].map(|w| w as u32);
         let kernel = Kernel::new(shader!("sort/indices.wgsl"));
-        gpu.dispatch(&kernel, &words, &[&pairs, y.slice()], Groups::Invocations(y.numel() as u64), work);
+        let uniforms = uniforms![count: y.numel(), dim, padded];
+        gpu.dispatch(&kernel, uniforms, &[&pairs, y.slice()], Workgroups::Elements(y.numel()), work);
     }
 
     fn vjp(&self, _: &[Tensor], _: &Tensor, _: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {

@@ -1,10 +1,10 @@
 //! Elementwise functions of one tensor. Each is a row of [`FUNCTIONS`] and a case in two switches of
 //! `elementwise/unary_functions.wgsl`.
 
-use super::{Case, Input, Op, apply, bits, elementwise_work};
-use crate::gpu::{Gpu, Groups, Kernel};
-use crate::shader;
+use super::{Case, Input, Op, apply, elementwise_work};
+use crate::gpu::{Gpu, Kernel, Workgroups};
 use crate::tensor::{Array, Shape, Tensor};
+use crate::{shader, uniforms};
 
 /// An elementwise function y = f(x; a, b) with scalar attributes a, b.
 pub struct Function {
@@ -169,10 +169,10 @@ impl Op for Unary {
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let quads = y.numel().div_ceil(4);
-        let kernel = Kernel::new(shader!("elementwise/unary.wgsl")).with("OP", self.function.code);
-        let words = [quads as u32, bits(self.a), bits(self.b)];
-        let groups = Groups::Linear(quads.div_ceil(1024) as u64);
-        gpu.dispatch(&kernel, &words, &[x[0].slice(), y.slice()], groups, elementwise_work(x, y, 1));
+        let kernel = Kernel::new(shader!("elementwise/unary.wgsl")).op(self.function.code, self.function.name);
+        let uniforms = uniforms![quads, a: self.a, b: self.b];
+        let slices = [x[0].slice(), y.slice()];
+        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(quads), elementwise_work(x, y, 1));
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
@@ -202,11 +202,11 @@ impl Op for UnaryGrad {
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        let Unary { function, a, b } = self.0;
         let quads = y.numel().div_ceil(4);
-        let kernel = Kernel::new(shader!("elementwise/unary_grad.wgsl")).with("OP", self.0.function.code);
-        let words = [quads as u32, bits(self.0.a), bits(self.0.b)];
+        let kernel = Kernel::new(shader!("elementwise/unary_grad.wgsl")).op(function.code, function.name);
         let slices = [x[0].slice(), x[1].slice(), y.slice()];
-        gpu.dispatch(&kernel, &words, &slices, Groups::Linear(quads.div_ceil(1024) as u64), elementwise_work(x, y, 2));
+        gpu.dispatch(&kernel, uniforms![quads, a, b], &slices, Workgroups::Elements(quads), elementwise_work(x, y, 2));
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {

@@ -1,9 +1,9 @@
 //! Adam and AdamW.
 
 use super::{RateConfig, norm, parts, store};
-use crate::gpu::{Gpu, Groups, Kernel, Work};
-use crate::shader;
+use crate::gpu::{Gpu, Kernel, Work, Workgroups};
 use crate::tensor::{Device, Feed, Tensor, Var};
+use crate::{shader, uniforms};
 use serde::{Deserialize, Serialize};
 
 /// The settings of Adam.
@@ -80,18 +80,17 @@ impl Adam {
     fn launch(&self, gpu: &Gpu, p: &Tensor, g: &Tensor, norm: &Tensor) -> Tensor {
         let next = Tensor::unwritten(p.device(), p.shape());
         let c = &self.config;
-        let [beta1, beta2, eps, decay, clip] =
-            [c.beta1, c.beta2, c.eps, c.weight_decay, c.clip_norm].map(|x| (x as f32).to_bits());
+        let [beta1, beta2, eps, decay, clip] = [c.beta1, c.beta2, c.eps, c.weight_decay, c.clip_norm];
         let (m, v) = (self.m.get(), self.v.get());
         let kernel = Kernel::new(shader!("optim/adam.wgsl"));
         let [ps, gs, ms, vs, nexts] = [p, g, &m, &v, &next].map(parts);
         for i in 0..ps.len() {
             let n = ps[i].numel() as u64;
-            let quads = n.div_ceil(4);
-            let words = [quads as u32, beta1, beta2, eps, decay, clip];
+            let quads = ps[i].numel().div_ceil(4);
+            let uniforms = uniforms![quads, beta1, beta2, eps, decay, clip];
             let slices = [&ps[i], &gs[i], norm, self.hyper.tensor(), &ms[i], &vs[i], &nexts[i]].map(|t| t.slice());
             let work = Work { bytes: 28 * n, flops: 14 * n };
-            gpu.dispatch(&kernel, &words, &slices, Groups::Invocations(quads), work);
+            gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(quads), work);
         }
         next
     }

@@ -1,9 +1,9 @@
 //! The exponential moving average of the parameters.
 
 use super::{parts, store};
-use crate::gpu::{Groups, Kernel, Work};
-use crate::shader;
+use crate::gpu::{Kernel, Work, Workgroups};
 use crate::tensor::{Device, Tensor, Var};
+use crate::{shader, uniforms};
 
 /// `e = decay e + (1 - decay) p`, in place, over a flat buffer. Starts at the parameters' first value.
 pub struct Ema {
@@ -25,10 +25,10 @@ impl Ema {
             Device::Gpu(gpu) => {
                 let kernel = Kernel::new(shader!("optim/ema.wgsl"));
                 for (p, e) in parts(&p).iter().zip(&parts(&e)) {
-                    let quads = p.numel().div_ceil(4) as u32;
-                    let words = [quads, (self.decay as f32).to_bits()];
+                    let quads = p.numel().div_ceil(4);
+                    let uniforms = uniforms![quads, decay: self.decay];
                     let work = Work { bytes: 12 * p.numel() as u64, flops: 3 * p.numel() as u64 };
-                    gpu.dispatch(&kernel, &words, &[p.slice(), e.slice()], Groups::Invocations(quads.into()), work);
+                    gpu.dispatch(&kernel, uniforms, &[p.slice(), e.slice()], Workgroups::Elements(quads), work);
                 }
             }
             Device::Oracle => {

@@ -1,9 +1,9 @@
 //! Stochastic gradient descent with momentum.
 
 use super::store;
-use crate::gpu::{Groups, Kernel, Work};
-use crate::shader;
+use crate::gpu::{Kernel, Work, Workgroups};
 use crate::tensor::{Device, Feed, Tensor, Var};
+use crate::{shader, uniforms};
 
 /// `v = momentum v + g`, `p' = p - lr v` over a flat buffer; the velocity is updated in place.
 pub struct Sgd {
@@ -33,17 +33,12 @@ impl Sgd {
         let next = match p.device() {
             Device::Gpu(gpu) => {
                 let next = Tensor::unwritten(p.device(), p.shape());
-                let quads = p.numel().div_ceil(4) as u32;
-                let words = [quads, (self.momentum as f32).to_bits()];
+                let quads = p.numel().div_ceil(4);
                 let slices = [&p, g, self.lr.tensor(), &v, &next].map(|t| t.slice());
                 let work = Work { bytes: 20 * p.numel() as u64, flops: 4 * p.numel() as u64 };
-                gpu.dispatch(
-                    &Kernel::new(shader!("optim/sgd.wgsl")),
-                    &words,
-                    &slices,
-                    Groups::Invocations(quads.into()),
-                    work,
-                );
+                let kernel = Kernel::new(shader!("optim/sgd.wgsl"));
+                let uniforms = uniforms![quads, momentum: self.momentum];
+                gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(quads), work);
                 next
             }
             Device::Oracle => {

@@ -57,14 +57,6 @@ impl Device {
         self.gpu().map_or(Ok(()), Gpu::wait)
     }
 
-    /// Rounds a value to what this device can hold: f32 on a GPU.
-    pub fn round(&self, x: f64) -> f64 {
-        match self {
-            Device::Gpu(_) => x as f32 as f64,
-            Device::Oracle => x,
-        }
-    }
-
     pub(crate) fn same(&self, other: &Device) -> bool {
         match (self, other) {
             (Device::Oracle, Device::Oracle) => true,

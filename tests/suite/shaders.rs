@@ -4,9 +4,11 @@
 use ebm::gpu::{INCLUDES, Kernel, Profile, Validated};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Every kernel that any case of any op launches on any class of adapter.
+/// Every kernel that any case of any op launches on any class of adapter, and every file as it lies on disk.
 pub fn all_kernels() -> BTreeMap<String, Kernel> {
-    Profile::classes().iter().flat_map(ebm::kernels::kernels).collect()
+    let launched: BTreeMap<String, Kernel> = Profile::classes().iter().flat_map(ebm::kernels::kernels).collect();
+    let files: Vec<Kernel> = launched.values().map(Kernel::default_of_file).collect();
+    launched.into_iter().chain(files.into_iter().map(|kernel| (kernel.name(), kernel))).collect()
 }
 
 #[test]

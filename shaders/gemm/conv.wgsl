@@ -1,8 +1,6 @@
 // The baked shape of a convolution: x[n,H,W,C], w[K,R,S,C], y[n,P,Q,K],
 // y[n,p,q,k] = sum_{r,s,c} x[n, p STRIDE_Y - PAD_Y + r DILATION_Y, q STRIDE_X - PAD_X + s DILATION_X, c] w[k,r,s,c].
 // Baked, because divisions by constants are multiplications. The number of images is not.
-//#include "gemm/fragment.wgsl"
-//#include READ
 
 const H: u32 = 8u; // @param
 const W: u32 = 8u; // @param
@@ -32,6 +30,9 @@ struct Params {
 }
 @group(0) @binding(0) var<uniform> p: Params;
 
+// Of four rows of A or columns of B: the image or the address they begin with, and the coordinates of a pixel or a tap.
+struct At { start: vec4u, y: vec4i, x: vec4i }
+
 // Four pixels of images [n,height,width]: their numbers and whether they are inside.
 struct Pixels { at: vec4u, inside: vec4<bool> }
 
@@ -41,15 +42,15 @@ fn pixels(image: vec4u, y: vec4i, x: vec4i, height: u32, width: u32) -> Pixels {
     return Pixels(select(vec4u(0u), (image * height + vec4u(y)) * width + vec4u(x), inside), inside);
 }
 
-// How many elements of a row are left at c, for whoever looks at four.
-fn left(c: u32, row: u32) -> u32 {
+// How many elements of a row remain at c, for whoever looks at four.
+fn remaining(c: u32, row: u32) -> u32 {
     return select(row - c, 4u, row % 4u == 0u);
 }
 
 // Four channels from c on of four pixels of A.
 fn a_pixels(v: Pixels, c: u32) -> mat4x4f {
     let at = v.at * A_ROW + c;
-    let n = left(c, A_ROW);
+    let n = remaining(c, A_ROW);
     return mat4x4f(keep(a_four(at.x), v.inside.x, n), keep(a_four(at.y), v.inside.y, n),
                    keep(a_four(at.z), v.inside.z, n), keep(a_four(at.w), v.inside.w, n));
 }
