@@ -9,6 +9,7 @@ mod roof;
 mod spot;
 mod training;
 
+pub use crate::gpu::Roofs;
 pub use kernels::kernels;
 pub use ladder::{Step, ladder};
 pub use roof::roofs;
@@ -50,15 +51,6 @@ pub struct Row {
     pub gflops: f64,
     /// Percent of the roof it is closest to: copied bytes or multiply-adds in registers.
     pub percent_of_roof: f64,
-}
-
-/// What the device reached in [`roofs`].
-#[derive(Clone, Copy, Debug)]
-pub struct Roofs {
-    /// GB/s of a plain copy.
-    pub gbps: f64,
-    /// GFLOP/s of multiply-adds in registers.
-    pub gflops: f64,
 }
 
 /// All benchmarks for an adapter like `profile`: the two roofs, the kernels, the training steps.
@@ -114,7 +106,7 @@ impl Bench {
 
     fn row(&self, ms: f64, ms_min: f64, ms_max: f64, roofs: Roofs) -> Row {
         let (gbps, gflops) = (self.work.bytes as f64 / ms / 1e6, self.work.flops as f64 / ms / 1e6);
-        let percent_of_roof = 100.0 * (gbps / roofs.gbps).max(gflops / roofs.gflops);
+        let percent_of_roof = roofs.percent(gbps, gflops);
         Row { name: self.name, ms, ms_min, ms_max, gbps, gflops, percent_of_roof }
     }
 }

@@ -4,7 +4,7 @@ use super::choose_device::choose_device;
 use super::output::{self, say};
 use crate::bench::{Roofs, Row, Step, all, ladder, select};
 use crate::error::{Error, Result};
-use crate::gpu::INSTALL_HINT;
+use crate::gpu::{INSTALL_HINT, significant};
 use crate::io::atomic;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -104,12 +104,6 @@ fn rate(x: f64) -> String {
     if x > 0.0 { significant(x) } else { String::new() }
 }
 
-/// Three significant digits.
-fn significant(x: f64) -> String {
-    let decimals = (2 - x.abs().max(1e-9).log10().floor() as i32).clamp(0, 6);
-    format!("{x:.*}", decimals as usize)
-}
-
 /// The date of a day counted from 1970-01-01, as year-month-day (Hinnant, "chrono-compatible low-level date algorithms").
 fn date(day: u64) -> String {
     let z = day + 719_468;
@@ -154,10 +148,5 @@ mod tests {
         let text = "a\n<!-- bench -->\nold\n<!-- /bench -->\nb";
         assert_eq!(replace_table(text, "new\n").unwrap(), "a\n<!-- bench -->\nnew\n<!-- /bench -->\nb");
         assert!(replace_table("a", "new").is_err());
-    }
-
-    #[test]
-    fn numbers_have_three_significant_digits() {
-        assert_eq!([0.01234, 1.234, 12.34, 1234.0].map(significant), ["0.0123", "1.23", "12.3", "1234"]);
     }
 }

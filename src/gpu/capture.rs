@@ -4,20 +4,20 @@
 //! What changes between replays must live in buffers that the host rewrites (step number, learning rate, batch rows) or
 //! that the step itself updates.
 
-use super::recorder::Command;
+use super::recorder::Recorded;
 use super::{Gpu, Slice};
 use std::collections::HashMap;
 
 /// A capture in progress.
 pub(super) struct Recording {
     id: u64,
-    commands: Vec<Command>,
+    commands: Vec<Recorded>,
     /// Buffers from before the capture that its commands use; kept alive so that nobody else gets them.
     externals: HashMap<u64, Slice>,
 }
 
 impl Recording {
-    pub fn note(&mut self, command: &Command, slices: &[&Slice]) {
+    pub fn note(&mut self, command: &Recorded, slices: &[&Slice]) {
         self.commands.push(command.clone());
         for slice in slices.iter().filter(|s| s.buffer.capture() != Some(self.id)) {
             self.externals.entry(slice.buffer.id()).or_insert_with(|| (*slice).clone());

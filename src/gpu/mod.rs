@@ -1,8 +1,9 @@
 //! The device and its kernels. Knows nothing of tensors.
 //!
 //! `shader` expands a WGSL file into the text of one [`Kernel`]; `pipeline` compiles it, with its bindings and `uniforms`
-//! read out of the shader itself; `texels` reads arrays as textures where that is faster; `buffer` pools memory; `recorder` collects dispatches and submits many at once; `capture` replays
-//! a recorded step; `profile` times kernels.
+//! read out of the shader itself; `texels` reads arrays as textures where that is faster; `buffer` pools memory;
+//! `recorder` collects dispatches and submits many at once; `capture` replays a recorded step; `profile` times its
+//! commands and `report` and `table` show the times.
 
 mod buffer;
 mod capture;
@@ -11,7 +12,9 @@ mod pipeline;
 mod profile;
 mod read;
 mod recorder;
+mod report;
 mod shader;
+mod table;
 mod texels;
 mod translate;
 mod uniforms;
@@ -19,10 +22,12 @@ mod uniforms;
 pub use buffer::{ALIGNMENT, PoolStats, Slice, round_up};
 pub use capture::Captured;
 pub use device::{INSTALL_HINT, Options, adapters, choose_adapter, describe, pin_software_threads};
-pub use profile::{ProfileRow, Work};
+pub use profile::Work;
 pub use read::ReadBack;
 pub use recorder::Workgroups;
+pub use report::{Clock, PhaseRow, ProfileReport, ProfileRow, Roofs};
 pub use shader::{INCLUDES, Kernel, Param, Source};
+pub(crate) use table::significant;
 pub use translate::Validated;
 pub use uniforms::Uniform;
 

@@ -1,11 +1,19 @@
-//! Per-kernel times from device timestamps: one pass and one timestamp pair per dispatch.
+//! Timing every command of eager and replayed steps on its own.
+//!
+//! While a profile runs, each dispatch gets a pass of its own with a timestamp at either end and each copy stands between
+//! two empty passes that take one; a submission is still up to 1024 commands, whose timestamps are resolved together.
+//! Where the adapter has no timestamps, each command is submitted alone and the host waits for it.
 
 use super::Gpu;
 use super::device::Backend;
-use std::collections::BTreeMap;
+use super::recorder::{Command, MAX_PENDING, Recorded, Recorder};
+use super::report::{Clock, ProfileReport, ProfileRow, Roofs};
+use crate::error::Result;
+use std::collections::HashMap;
+use std::time::Instant;
 
 /// The least a kernel must move and compute: the numerator of its GB/s and GFLOP/s.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Work {
     /// Bytes read and written once.
     pub bytes: u64,
@@ -20,104 +28,206 @@ impl Work {
     }
 }
 
-/// One line of the profile.
-#[derive(Clone, Debug)]
-pub struct ProfileRow {
-    /// The kernel's name with its specialisation.
-    pub name: String,
-    /// How often it ran.
-    pub count: u64,
-    /// Its total time in milliseconds.
-    pub total_ms: f64,
-    /// Achieved GB/s over all runs.
-    pub gbps: f64,
-    /// Achieved GFLOP/s over all runs.
-    pub gflops: f64,
+/// The phase of commands that are recorded outside every [`Gpu::phase`].
+pub(super) const DEFAULT_PHASE: &str = "forward";
+
+/// What tells one row of a profile from another.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    phase: &'static str,
+    name: String,
+    grid: Option<[u32; 2]>,
+    work: Work,
 }
 
-#[derive(Default)]
-pub(super) struct Table(BTreeMap<String, (u64, f64, Work)>);
-
-impl Table {
-    pub fn add(&mut self, name: &str, seconds: f64, work: Work) {
-        let row = self.0.entry(name.to_string()).or_default();
-        row.0 += 1;
-        row.1 += seconds;
-        row.2.bytes += work.bytes;
-        row.2.flops += work.flops;
+impl Key {
+    fn of(recorded: &Recorded) -> Key {
+        let (name, grid, work) = match &recorded.command {
+            Command::Dispatch { pipeline, grid, work, .. } => (pipeline.name.clone(), Some(*grid), *work),
+            Command::Texels { bytes, .. } => ("copy to texels".into(), None, Work::bytes(2 * bytes)),
+            Command::Copy { bytes, .. } => ("copy".into(), None, Work::bytes(2 * bytes)),
+        };
+        Key { phase: recorded.phase, name, grid, work }
     }
 }
 
-/// A pair of timestamps around one pass.
+/// A profile in progress.
+#[derive(Default)]
+pub(super) struct Profiler {
+    /// None where the adapter has no timestamps.
+    timer: Option<Timer>,
+    /// How often each kind of command ran, and for how many seconds.
+    rows: HashMap<Key, (u64, f64)>,
+    /// Seconds from the first command of a submission to its last, summed over submissions.
+    seconds: f64,
+}
+
+impl Profiler {
+    /// Submits `commands`, waits for them and adds their times.
+    pub fn submit(&mut self, recorder: &mut Recorder, backend: &Backend, commands: &[Recorded]) {
+        let Some(timer) = &self.timer else {
+            for command in commands {
+                let start = Instant::now();
+                recorder.submit(backend, std::slice::from_ref(command), None);
+                let _ = backend.device.poll(wgpu::PollType::wait_indefinitely());
+                let seconds = start.elapsed().as_secs_f64();
+                self.add(command, seconds);
+                self.seconds += seconds;
+            }
+            return;
+        };
+        recorder.submit(backend, commands, Some(timer));
+        // A lost device returns no times; it has reported its error.
+        let times = timer.read(backend, commands.len()).unwrap_or_default();
+        for (command, [begin, end]) in commands.iter().zip(&times) {
+            self.add(command, (end - begin).max(0.0));
+        }
+        if let (Some([begin, _]), Some([_, end])) = (times.first(), times.last()) {
+            self.seconds += end - begin;
+        }
+    }
+
+    fn add(&mut self, command: &Recorded, seconds: f64) {
+        let row = self.rows.entry(Key::of(command)).or_default();
+        row.0 += 1;
+        row.1 += seconds;
+    }
+
+    fn report(self, gpu: &Gpu) -> ProfileReport {
+        let row = |(key, (count, seconds)): (Key, (u64, f64))| {
+            ProfileRow::new(key.phase, key.name, key.grid, key.work, count, seconds)
+        };
+        let clock = if self.timer.is_some() { Clock::Device } else { Clock::Host };
+        let rows = self.rows.into_iter().map(row).collect();
+        ProfileReport::new(gpu.describe(), clock, self.seconds * 1e3, gpu.pool_stats().allocated_bytes, rows)
+    }
+}
+
+/// Two timestamps for each command of a submission.
 pub(super) struct Timer {
     queries: wgpu::QuerySet,
     resolved: wgpu::Buffer,
     readable: wgpu::Buffer,
 }
 
+/// Bytes of a command's two timestamps.
+const PAIR: u64 = 16;
+
 impl Timer {
-    pub fn new(backend: &Backend) -> Timer {
+    fn new(backend: &Backend) -> Timer {
         let buffer = |usage| {
-            let descriptor = wgpu::BufferDescriptor { label: None, size: 256, usage, mapped_at_creation: false };
-            backend.device.create_buffer(&descriptor)
+            let size = MAX_PENDING as u64 * PAIR;
+            backend.device.create_buffer(&wgpu::BufferDescriptor {
+                label: None,
+                size,
+                usage,
+                mapped_at_creation: false,
+            })
         };
         Timer {
             queries: backend.device.create_query_set(&wgpu::QuerySetDescriptor {
                 label: None,
                 ty: wgpu::QueryType::Timestamp,
-                count: 2,
+                count: MAX_PENDING as u32 * 2,
             }),
             resolved: buffer(wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC),
             readable: buffer(wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST),
         }
     }
 
-    pub fn writes(&self) -> wgpu::ComputePassTimestampWrites<'_> {
+    /// Timestamps at the beginning and the end of the pass of command `i`.
+    pub fn around(&self, i: usize) -> wgpu::ComputePassTimestampWrites<'_> {
         wgpu::ComputePassTimestampWrites {
             query_set: &self.queries,
-            beginning_of_pass_write_index: Some(0),
-            end_of_pass_write_index: Some(1),
+            beginning_of_pass_write_index: Some(i as u32 * 2),
+            end_of_pass_write_index: Some(i as u32 * 2 + 1),
         }
     }
 
-    pub fn resolve(&self, encoder: &mut wgpu::CommandEncoder) {
-        encoder.resolve_query_set(&self.queries, 0..2, &self.resolved, 0);
-        encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.readable, 0, 16);
+    /// Writes the timestamp before (`end` = 0) or after (`end` = 1) the copy that is command `i`, with an empty pass.
+    pub fn mark(&self, encoder: &mut wgpu::CommandEncoder, i: usize, end: u32) {
+        let at = wgpu::ComputePassTimestampWrites {
+            query_set: &self.queries,
+            beginning_of_pass_write_index: Some(i as u32 * 2 + end),
+            end_of_pass_write_index: None,
+        };
+        encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes: Some(at) });
     }
 
-    /// Waits for the pass and returns its duration in seconds.
-    pub fn read(&self, backend: &Backend) -> f64 {
-        self.readable.map_async(wgpu::MapMode::Read, 0..16, |_| ());
+    /// Makes the timestamps of the first `commands` commands readable.
+    pub fn resolve(&self, encoder: &mut wgpu::CommandEncoder, commands: usize) {
+        encoder.resolve_query_set(&self.queries, 0..commands as u32 * 2, &self.resolved, 0);
+        encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.readable, 0, commands as u64 * PAIR);
+    }
+
+    /// Waits for the submission and returns when each command began and ended, in seconds from the first one on.
+    fn read(&self, backend: &Backend, commands: usize) -> Option<Vec<[f64; 2]>> {
+        let bytes = 0..commands as u64 * PAIR;
+        self.readable.map_async(wgpu::MapMode::Read, bytes.clone(), |_| ());
         let _ = backend.device.poll(wgpu::PollType::wait_indefinitely());
-        let Ok(view) = self.readable.get_mapped_range(0..16) else { return 0.0 };
-        let ticks: &[u64] = bytemuck::cast_slice(&view);
-        ticks[1].saturating_sub(ticks[0]) as f64 * backend.queue.get_timestamp_period() as f64 * 1e-9
+        let ticks: Vec<[u64; 2]> = bytemuck::cast_slice(&self.readable.get_mapped_range(bytes).ok()?).to_vec();
+        self.readable.unmap();
+        let seconds = backend.queue.get_timestamp_period() as f64 * 1e-9;
+        let first = ticks.first()?[0];
+        Some(ticks.iter().map(|pair| pair.map(|tick| tick.saturating_sub(first) as f64 * seconds)).collect())
     }
 }
 
 impl Gpu {
-    /// Starts timing every dispatch on the device, each in a pass of its own (slow; for finding where time goes).
-    /// Does nothing where the adapter has no timestamps.
+    /// Starts timing every dispatch and every copy on its own, in eager and in replayed steps. Results keep their bits;
+    /// steps take longer. Where the adapter has no timestamps the host's clock is used ([`Clock::Host`]), which browsers
+    /// lack. A profile already in progress starts afresh.
     pub fn profile_start(&self) {
-        self.flush();
-        if self.profile().timestamps {
-            self.0.recorder.borrow_mut().profile = Some(Table::default());
-        }
+        // An error shows at the caller's next read or wait.
+        let _ = self.wait();
+        let timer = self.0.backend.as_ref().filter(|_| self.profile().timestamps).map(Timer::new);
+        self.0.recorder.borrow_mut().profile = Some(Profiler { timer, ..Profiler::default() });
     }
 
-    /// Stops timing and returns the kernels, slowest first.
-    pub fn profile_stop(&self) -> Vec<ProfileRow> {
+    /// Stops timing and returns what ran since [`Gpu::profile_start`], slowest first; nothing if it was not called.
+    pub fn profile_stop(&self) -> ProfileReport {
         self.flush();
-        let table = self.0.recorder.borrow_mut().profile.take().unwrap_or_default();
-        let row = |(name, (count, seconds, work)): (String, (u64, f64, Work))| ProfileRow {
-            name,
-            count,
-            total_ms: seconds * 1e3,
-            gbps: work.bytes as f64 / seconds / 1e9,
-            gflops: work.flops as f64 / seconds / 1e9,
+        let profiler = self.0.recorder.borrow_mut().profile.take();
+        profiler.unwrap_or_default().report(self)
+    }
+
+    /// Where the time of a step goes. Calls `step` twice to warm up (the first run of a captured step is eager and compiles
+    /// its kernels), then 3 x `steps` times to see how long a step normally takes (the median of three means, each up to
+    /// the moment when the device has finished), then `steps` times under the profile.
+    ///
+    /// Each row is what the device does, `between_ms` the rest of the normal step; together they are all of it.
+    ///
+    /// # Errors
+    /// The first error of `step` or of the device.
+    pub fn profile_steps(
+        &self,
+        steps: u64,
+        roofs: Option<Roofs>,
+        mut step: impl FnMut() -> Result<()>,
+    ) -> Result<ProfileReport> {
+        let steps = steps.max(1);
+        let mut mean_ms = |count: u64| {
+            let start = Instant::now();
+            (0..count).try_for_each(|_| step())?;
+            self.wait()?;
+            Ok(start.elapsed().as_secs_f64() * 1e3 / count as f64)
         };
-        let mut rows: Vec<ProfileRow> = table.0.into_iter().map(row).collect();
-        rows.sort_by(|a, b| b.total_ms.total_cmp(&a.total_ms));
-        rows
+        mean_ms(2)?;
+        let mut normal = [mean_ms(steps)?, mean_ms(steps)?, mean_ms(steps)?];
+        normal.sort_by(f64::total_cmp);
+        self.profile_start();
+        let profiled = mean_ms(steps);
+        let report = self.profile_stop();
+        profiled.map(|_| report.of_steps(steps, normal[1], roofs))
+    }
+
+    /// Runs `f`; what it records counts in profiles as phase `label` (outside any phase: "forward"). Of nested phases the
+    /// innermost counts. A captured command keeps its phase when it is replayed.
+    pub fn phase<T>(&self, label: &'static str, f: impl FnOnce() -> T) -> T {
+        let set = |label| std::mem::replace(&mut self.0.recorder.borrow_mut().phase, label);
+        let outer = set(label);
+        let value = f();
+        set(outer);
+        value
     }
 }

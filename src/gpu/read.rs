@@ -1,5 +1,6 @@
 //! Reading device memory back. [`ReadBack`] is a future; `wait` is its blocking form.
 
+use super::recorder::{Command, Recorded};
 use super::{Gpu, Slice, round_up};
 use crate::error::{Error, Result};
 use std::pin::Pin;
@@ -36,13 +37,15 @@ impl Gpu {
                 })
             });
             if let Some(raw) = from.buffer.raw() {
-                self.0.recorder.borrow_mut().pending.push(super::recorder::Command::Copy {
+                let recorder = &mut *self.0.recorder.borrow_mut();
+                let command = Command::Copy {
                     from: raw.clone(),
                     from_offset: from.offset,
                     to: staging.clone(),
                     to_offset: 0,
                     bytes: bytes.min(from.bytes),
-                });
+                };
+                recorder.pending.push(Recorded { command, phase: recorder.phase });
             }
             self.flush();
             let done = state.clone();

@@ -59,11 +59,20 @@ pub(super) enum Command {
     },
 }
 
+/// A command and the phase it was recorded in.
+#[derive(Clone)]
+pub(super) struct Recorded {
+    pub command: Command,
+    pub phase: &'static str,
+}
+
 pub(super) struct Recorder {
-    pub pending: Vec<Command>,
+    pub pending: Vec<Recorded>,
     pub capture: Option<super::capture::Recording>,
     pub next_capture: u64,
-    pub profile: Option<profile::Table>,
+    pub profile: Option<profile::Profiler>,
+    /// The phase of what is recorded now.
+    pub phase: &'static str,
     /// The uniform arena: one block per pending dispatch, bound with a dynamic offset.
     arena: Option<wgpu::Buffer>,
     stride: u64,
@@ -74,7 +83,7 @@ pub(super) struct Recorder {
 }
 
 /// Dispatches per submission at most; also the number of blocks in the arena.
-const MAX_PENDING: usize = 1024;
+pub(super) const MAX_PENDING: usize = 1024;
 /// Submissions the host may be ahead of the device.
 const MAX_IN_FLIGHT: usize = 3;
 /// Bind groups kept; they hold their buffers, so the cache must not grow for ever.
@@ -89,6 +98,7 @@ impl Recorder {
             capture: None,
             next_capture: 0,
             profile: None,
+            phase: profile::DEFAULT_PHASE,
             arena: backend.map(|b| {
                 b.device.create_buffer(&wgpu::BufferDescriptor {
                     label: Some("uniforms"),
@@ -223,11 +233,12 @@ impl Gpu {
     fn record(&self, command: Command, slices: &[&Slice]) {
         let full = {
             let recorder = &mut *self.0.recorder.borrow_mut();
+            let recorded = Recorded { command, phase: recorder.phase };
             if let Some(capture) = &mut recorder.capture {
-                capture.note(&command, slices);
+                capture.note(&recorded, slices);
             }
-            recorder.pending.push(command);
-            recorder.pending.len() >= MAX_PENDING || recorder.profile.is_some()
+            recorder.pending.push(recorded);
+            recorder.pending.len() >= MAX_PENDING
         };
         if full {
             self.flush();
@@ -252,15 +263,12 @@ impl Gpu {
             return;
         }
         let commands = std::mem::take(&mut recorder.pending);
-        let timer = recorder.profile.as_ref().map(|_| profile::Timer::new(backend));
-        let submission = recorder.submit(backend, &commands, timer.as_ref());
-        recorder.in_flight.push_back(submission);
-        if let (Some(timer), Some(table)) = (timer, &mut recorder.profile) {
-            for command in &commands {
-                if let Command::Dispatch { pipeline, work, .. } = command {
-                    table.add(&pipeline.name, timer.read(backend), *work);
-                }
-            }
+        if let Some(mut profiler) = recorder.profile.take() {
+            profiler.submit(recorder, backend, &commands);
+            recorder.profile = Some(profiler);
+        } else {
+            let submission = recorder.submit(backend, &commands, None);
+            recorder.in_flight.push_back(submission);
         }
         while recorder.in_flight.len() > MAX_IN_FLIGHT {
             let submission_index = recorder.in_flight.pop_front();
@@ -282,22 +290,29 @@ impl Gpu {
 }
 
 impl Recorder {
-    fn submit(
+    pub fn submit(
         &mut self,
         backend: &Backend,
-        commands: &[Command],
+        commands: &[Recorded],
         timer: Option<&profile::Timer>,
     ) -> wgpu::SubmissionIndex {
         let mut blocks = vec![0u8; commands.len() * self.stride as usize];
         let mut encoder = backend.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = None;
-        for (i, command) in commands.iter().enumerate() {
+        for (i, Recorded { command, .. }) in commands.iter().enumerate() {
+            let copies = !matches!(command, Command::Dispatch { .. });
+            if copies || timer.is_some() {
+                drop(pass.take());
+            }
+            if let (Some(timer), true) = (timer, copies) {
+                timer.mark(&mut encoder, i, 0);
+            }
             match command {
                 Command::Dispatch { pipeline, bindings, uniforms, grid, .. } => {
                     let at = i * self.stride as usize;
                     blocks[at..at + uniforms.len() * 4].copy_from_slice(bytemuck::cast_slice(uniforms));
                     let pass = pass.get_or_insert_with(|| {
-                        let timestamp_writes = timer.map(|t| t.writes());
+                        let timestamp_writes = timer.map(|t| t.around(i));
                         let descriptor = wgpu::ComputePassDescriptor { label: None, timestamp_writes };
                         encoder.begin_compute_pass(&descriptor).forget_lifetime()
                     });
@@ -308,18 +323,19 @@ impl Recorder {
                     }
                 }
                 Command::Texels { from, from_offset, to, bytes } => {
-                    drop(pass.take());
                     texels::copy(&mut encoder, from, *from_offset, to, *bytes);
                 }
                 Command::Copy { from, from_offset, to, to_offset, bytes } => {
-                    drop(pass.take());
                     encoder.copy_buffer_to_buffer(from, *from_offset, to, *to_offset, *bytes);
                 }
+            }
+            if let (Some(timer), true) = (timer, copies) {
+                timer.mark(&mut encoder, i, 1);
             }
         }
         drop(pass);
         if let Some(timer) = timer {
-            timer.resolve(&mut encoder);
+            timer.resolve(&mut encoder, commands.len());
         }
         if let Some(arena) = &self.arena {
             backend.queue.write_buffer(arena, 0, &blocks);

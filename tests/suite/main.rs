@@ -6,6 +6,7 @@ mod gradcheck;
 mod layers;
 mod objectives;
 mod oracle;
+mod profile;
 mod replay;
 mod samplers;
 mod shaders;

@@ -4,7 +4,7 @@ use crate::support;
 use ebm::prelude::*;
 
 /// A toy training loop with everything that changes between steps: a clock, a variable, fresh noise.
-fn run(device: &Device, mut captured: Option<CapturedStep<Tensor>>, n: u64) -> Vec<u32> {
+pub fn run(device: &Device, mut captured: Option<CapturedStep<Tensor>>, n: u64) -> Vec<u32> {
     let key = Key::new(3).named("noise");
     let clock = Var::from_host(device, [1], &[0.0]);
     let weights = Var::new(&Tensor::uniform(device, [64, 8], &Key::new(1)));
