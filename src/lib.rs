@@ -15,6 +15,7 @@ pub mod nn;
 pub mod ops;
 pub mod optim;
 pub mod plot;
+pub mod run;
 pub mod sample;
 pub mod tensor;
 pub mod train;
@@ -27,5 +28,5 @@ pub mod prelude {
     pub use crate::energy::Energy;
     pub use crate::error::{Error, Result};
     pub use crate::sample::Langevin;
-    pub use crate::tensor::{Device, Feed, Key, Shape, Step, Tensor, Var, no_grad};
+    pub use crate::tensor::{CapturedStep, Device, Key, Shape, Tensor, Var, no_grad};
 }

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::gpu::Work;
 use crate::sample::Langevin;
 use crate::tensor::{Device, Key};
-use crate::train::Algorithm;
+use crate::train::Training;
 use crate::train::contrastive_divergence::{Config, ContrastiveDivergence};
 
 /// One contrastive-divergence iteration on eight Gaussians: an MLP energy, K = 20 Langevin steps, one Adam step.
@@ -25,13 +25,12 @@ fn contrastive_divergence(name: &'static str, batch: usize) -> Bench {
         check: Box::new(move |device| agrees(name, device)),
         setup: Box::new(move |device| {
             let mut training = training(device, batch).unwrap_or_else(|e| panic!("{name}: {e}"));
-            let mut steps = 0..;
-            Box::new(move || steps.next().into_iter().for_each(|step| drop(training.step(step))))
+            Box::new(move || drop(pollster::block_on(training.advance())))
         }),
     }
 }
 
-fn training(device: &Device, batch: usize) -> Result<ContrastiveDivergence> {
+fn training(device: &Device, batch: usize) -> Result<Training> {
     let key = Key::new(1);
     let points = Toy::EightGaussians.sample(4096, &key.named("data"));
     let config = Config {
@@ -40,7 +39,9 @@ fn training(device: &Device, batch: usize) -> Result<ContrastiveDivergence> {
         langevin: Langevin { steps: CHAIN, ..Langevin::default() },
         ..Config::default()
     };
-    ContrastiveDivergence::new(&config, Dataset::new("eight-gaussians", vec![2], Values::F32(points)), device, &key)
+    let data = Dataset::new("eight-gaussians", vec![2], Values::F32(points));
+    let algorithm = ContrastiveDivergence::new(&config, data, device, &key)?;
+    Ok(Training::new(Box::new(algorithm), device, &key, true))
 }
 
 /// Multiply-adds of the layers, twice: each chain step needs the energy and its gradient in x (2 passes), the Adam step
@@ -57,8 +58,9 @@ fn work(batch: usize) -> Work {
 fn agrees(name: &str, device: &Device) -> Result<()> {
     let figures = |device: &Device| -> Result<Vec<f64>> {
         let mut training = training(device, 16)?;
-        (0..2).for_each(|step| drop(training.step(step)));
-        training.step(2).to_f64()
+        (0..2).for_each(|_| drop(pollster::block_on(training.advance())));
+        let report = pollster::block_on(async { training.advance().await.read().values().await })?;
+        Ok(report.values.iter().map(|(_, value)| *value).collect())
     };
     let (want, got) = (figures(&Device::Oracle)?, figures(device)?);
     let size = want.iter().fold(0.0f64, |size, w| size.max(w.abs()));

@@ -3,9 +3,9 @@
 use super::choose_device::choose_device;
 use super::output::say;
 use super::sample::{How, check_kind, square, write};
-use super::session::Session;
 use crate::data::png;
 use crate::error::{Error, Result};
+use crate::run::{Registry, Session};
 use crate::tensor::{Key, Tensor};
 use crate::train::{Known, SampleRequest};
 use std::path::{Path, PathBuf};
@@ -33,16 +33,16 @@ pub struct InpaintArgs {
     device: Option<String>,
 }
 
-pub fn run(args: &InpaintArgs) -> Result<()> {
+pub fn run(registry: &Registry, args: &InpaintArgs) -> Result<()> {
     if args.n == 0 {
         return Err(Error::setting("--n 0: ask for at least one image"));
     }
     let out = args.out.clone().unwrap_or_else(|| args.dir.join("inpainted.png"));
     check_kind(&out)?;
     let device = choose_device(args.device.as_deref())?;
-    let session = Session::open(&args.dir, &device)?;
-    let item = session.algorithm.item();
-    let &[h, w, c] = item.as_slice() else {
+    let session = Session::open_model(registry, &args.dir, &device)?;
+    let shape = session.algorithm().sample_shape().to_vec();
+    let &[h, w, c] = shape.as_slice() else {
         return Err(Error::setting(format!("{} was not trained on images", args.dir.display())));
     };
     let image = read(&args.image, [h, w, c])?;
@@ -50,9 +50,9 @@ pub fn run(args: &InpaintArgs) -> Result<()> {
     let mask: Vec<f32> = mask.flat_map(|kept| std::iter::repeat_n(kept, c)).collect();
     let copies = |one: &[f32]| Tensor::new(&device, [args.n, h, w, c], &one.repeat(args.n));
     let known = Known { values: copies(&image), mask: copies(&mask) };
-    let request = SampleRequest { known: Some(known), ..args.how.request(args.n, session.algorithm.classes())? };
+    let request = SampleRequest { known: Some(known), ..args.how.request(args.n, session.algorithm().classes())? };
     let key = Key::new(args.how.seed(session.config.seed)).named("inpainting");
-    let samples = session.algorithm.sample(&request, &key)?;
+    let samples = session.algorithm().sample(&request, &key)?;
     write(&out, &samples.x, square(args.n), &session.config.preset)?;
     say!("{} ways to fill {} -> {}", args.n, args.image.display(), out.display())
 }

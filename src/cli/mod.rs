@@ -4,20 +4,19 @@
 
 mod bench;
 mod choose_device;
-pub mod config;
 mod device;
 mod eval;
 mod inpaint;
 mod kernel;
 mod output;
 mod presets;
-mod report;
+mod progress;
 mod sample;
-mod session;
 mod study;
 mod train;
 
 use crate::error::{Error, Result};
+use crate::run::Registry;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -60,17 +59,25 @@ enum Command {
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
+    main_with(Registry::standard())
+}
+
+/// [`main`] for a program with algorithms, data sets or presets of its own.
+pub fn main_with(registry: Registry) -> ExitCode {
     report_panics();
     quiet_display_lookup();
-    let outcome = std::panic::catch_unwind(|| match Cli::try_parse() {
-        Ok(cli) => run(&cli.command.unwrap_or(Command::Demo(Default::default()))),
+    let commanded = || match Cli::try_parse() {
+        Ok(cli) => run(&registry, &cli.command.unwrap_or(Command::Demo(Default::default()))),
         Err(e) => explain(e),
-    });
+    };
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(commanded));
     choose_device::close_devices();
     match outcome {
         Ok(Ok(())) => ExitCode::SUCCESS,
+        // What was saved, and how to go on, has been said.
+        Ok(Err(Error::Interrupted(_))) => ExitCode::from(progress::INTERRUPTED),
         Ok(Err(e)) => {
-            eprintln!("error: {}", one_line(&e.to_string()));
+            output::note(&format!("error: {}", one_line(&e.to_string())));
             ExitCode::FAILURE
         }
         // The hook has reported it.
@@ -78,16 +85,16 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> Result<()> {
+fn run(registry: &Registry, command: &Command) -> Result<()> {
     match command {
-        Command::Demo(args) => train::demo(args),
-        Command::Train(args) => train::train(args),
-        Command::Resume(args) => train::resume(args),
-        Command::Sample(args) => sample::run(args),
-        Command::Inpaint(args) => inpaint::run(args),
-        Command::Eval(args) => eval::run(args),
-        Command::Study(args) => study::run(args),
-        Command::Presets => presets::run(),
+        Command::Demo(args) => train::demo(registry, args),
+        Command::Train(args) => train::train(registry, args),
+        Command::Resume(args) => train::resume(registry, args),
+        Command::Sample(args) => sample::run(registry, args),
+        Command::Inpaint(args) => inpaint::run(registry, args),
+        Command::Eval(args) => eval::run(registry, args),
+        Command::Study(args) => study::run(registry, args),
+        Command::Presets => presets::run(registry),
         Command::Device(args) => device::run(args),
         Command::Kernel(args) => kernel::run(args),
         Command::Bench(args) => bench::run(args),
@@ -116,7 +123,7 @@ fn report_panics() {
     std::panic::set_hook(Box::new(move |panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
         let place = panic.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
-        eprintln!("error: this is a bug in ebm{place}: {}", one_line(message));
+        output::note(&format!("error: this is a bug in ebm{place}: {}", one_line(message)));
         if std::env::var_os("RUST_BACKTRACE").is_some_and(|v| v != "0") {
             usual(panic);
         }

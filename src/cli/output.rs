@@ -17,6 +17,11 @@ pub fn bytes(bytes: &[u8]) -> Result<()> {
     }
 }
 
+/// A line on stderr. Nobody is told when even that cannot be written.
+pub fn note(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// `println!` that returns an error instead of panicking, and none when the reader has gone.
 macro_rules! say {
     ($($arg:tt)*) => { $crate::cli::output::text(&(format!($($arg)*) + "\n")) };

@@ -2,13 +2,13 @@
 
 use super::choose_device::choose_device;
 use super::output::say;
-use super::session::Session;
 use crate::data::npy;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::plot;
+use crate::run::{Registry, Session, evaluation, pictures};
 use crate::tensor::Tensor;
-use crate::train::{SampleRequest, plot_trajectory};
+use crate::train::SampleRequest;
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -40,7 +40,7 @@ pub struct How {
     /// Langevin noise times m, drift times m^2 (recovery likelihood).
     #[arg(long, default_value_t = 1.0)]
     step_scale: f64,
-    /// A class index, or `each` for one class after another; repeated, all concepts hold at once.
+    /// A class index, or `each` for one class after another; repeated, all conditions hold at once.
     #[arg(long = "class", value_name = "CLASS")]
     classes: Vec<String>,
     /// Weight w of classifier-free guidance towards the classes.
@@ -54,7 +54,7 @@ pub struct How {
 impl How {
     /// The request for `n` samples; `count` classes take turns for `each`.
     pub fn request(&self, n: usize, count: usize) -> Result<SampleRequest> {
-        let concept = |text: &String| match text.as_str() {
+        let condition = |text: &String| match text.as_str() {
             "each" => Ok((0..n as u32).map(|i| i % count.max(1) as u32).collect()),
             text => match text.parse() {
                 Ok(class) => Ok(vec![class]),
@@ -64,7 +64,7 @@ impl How {
         Ok(SampleRequest {
             steps: self.langevin_steps,
             step_scale: self.step_scale,
-            concepts: self.classes.iter().map(concept).collect::<Result<_>>()?,
+            conditions: self.classes.iter().map(condition).collect::<Result<_>>()?,
             guidance: self.guidance,
             ..SampleRequest::new(n)
         })
@@ -76,20 +76,21 @@ impl How {
     }
 }
 
-pub fn run(args: &SampleArgs) -> Result<()> {
+pub fn run(registry: &Registry, args: &SampleArgs) -> Result<()> {
     if args.n == 0 {
         return Err(Error::setting("--n 0: ask for at least one sample"));
     }
     let out = args.out.clone().unwrap_or_else(|| args.dir.join("samples.png"));
     check_kind(&out)?;
     let device = choose_device(args.device.as_deref())?;
-    let session = Session::open(&args.dir, &device)?;
+    let session = Session::open_model(registry, &args.dir, &device)?;
     let key = crate::tensor::Key::new(args.how.seed(session.config.seed)).named("samples");
-    let classes = session.algorithm.classes();
+    let classes = session.algorithm().classes();
     let request = SampleRequest { trajectory: args.trajectory, ..args.how.request(args.n, classes)? };
-    let samples = session.algorithm.sample(&request, &key)?;
+    let samples = session.algorithm().sample(&request, &key)?;
     let columns = if args.how.classes.iter().any(|c| c == "each") { classes } else { square(args.n) };
-    write(&out, &samples.x, columns, &session.config.preset)?;
+    let x = evaluation::checked(&samples.x)?;
+    write(&out, &x, columns, &session.config.preset)?;
     say!("{} samples (EMA weights) -> {}", args.n, out.display())?;
     if args.trajectory {
         let states: Vec<&Tensor> = samples.trajectory.iter().collect();
@@ -99,7 +100,7 @@ pub fn run(args: &SampleArgs) -> Result<()> {
         say!("states at levels T to 0 -> {}", path.display())?;
         if samples.x.shape().rank() == 4 {
             let path = out.with_file_name("trajectory.png");
-            atomic::write_bytes(&path, &plot_trajectory(&samples.trajectory, 10)?.png())?;
+            atomic::write_bytes(&path, &pictures::trajectory(&samples.trajectory, 10)?.png())?;
             say!("ten of them as strips -> {}", path.display())?;
         }
     }

@@ -1,11 +1,11 @@
 //! `ebm train`, `ebm resume` and `ebm demo`.
 
 use super::choose_device::choose_device;
-use super::config::RunConfig;
 use super::output::say;
-use super::session::Session;
-use super::{eval, report};
+use super::progress;
 use crate::error::{Error, Result};
+use crate::run::evaluation::{self, Effort};
+use crate::run::{Registry, RunConfig, Session, report};
 use crate::tensor::Device;
 use std::path::PathBuf;
 
@@ -55,62 +55,72 @@ pub struct DemoArgs {
     device: Option<String>,
 }
 
-pub fn train(args: &TrainArgs) -> Result<()> {
+pub fn train(registry: &Registry, args: &TrainArgs) -> Result<()> {
     let mut overrides = args.overrides.clone();
-    overrides.extend(args.data.as_ref().map(|d| format!("data={d}")));
+    overrides.extend(args.data.as_ref().map(|d| format!("data={}", quoted(d))));
     overrides.extend(args.steps.map(|n| format!("trainer.steps={n}")));
     overrides.extend(args.seed.map(|s| format!("seed={s}")));
-    let config = RunConfig::load(&args.preset, &overrides)?;
+    let config = RunConfig::load(registry, &args.preset, &overrides)?;
     let device = choose_device(args.device.as_deref())?;
-    run(Session::create(config, &device, args.out.as_deref())?)
+    run(Session::create(registry, config, &device, args.out.as_deref())?)
 }
 
-pub fn resume(args: &ResumeArgs) -> Result<()> {
+/// A TOML string, so that a path is never read as a number.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.into()).to_string()
+}
+
+pub fn resume(registry: &Registry, args: &ResumeArgs) -> Result<()> {
     let device = choose_device(args.device.as_deref())?;
-    let mut session = Session::open(&args.dir, &device)?;
-    if let Some(steps) = args.steps {
-        session.config.trainer.steps = steps;
-        crate::io::atomic::write_bytes(session.run.config(), session.config.to_toml().as_bytes())?;
-    }
-    if session.done >= session.config.trainer.steps {
+    let mut session = Session::open(registry, &args.dir, &device)?;
+    let done = session.training.done();
+    let steps = args.steps.unwrap_or(session.config.trainer.steps);
+    if done > steps {
         let dir = args.dir.display();
-        return Err(Error::setting(format!(
-            "{dir} has done its {} iterations; ask for more with --steps",
-            session.done
-        )));
+        return Err(Error::setting(format!("{dir} has done {done} iterations; ask for more with --steps")));
     }
-    say!("continuing {} after {} iterations", args.dir.display(), session.done)?;
+    if steps != session.config.trainer.steps {
+        let changed =
+            RunConfig::parse(registry, "config.toml", &session.config.to_toml(), &[format!("trainer.steps={steps}")])?;
+        session.run.rewrite_config(&changed.to_toml())?;
+        session.config = changed;
+    }
+    match done {
+        _ if done == steps => say!("{} has done its {done} iterations", args.dir.display())?,
+        _ => say!("continuing {} after {done} iterations", args.dir.display())?,
+    }
     run(session)
 }
 
-pub fn demo(args: &DemoArgs) -> Result<()> {
+pub fn demo(registry: &Registry, args: &DemoArgs) -> Result<()> {
     let device = choose_device(args.device.as_deref())?;
     // The f64 host loops train a smaller net.
     let preset = if matches!(device, Device::Oracle) { "cd/eight-gaussians-small" } else { "cd/eight-gaussians" };
-    run(Session::create(RunConfig::load(preset, &[])?, &device, args.out.as_deref())?)
+    run(Session::create(registry, RunConfig::load(registry, preset, &[])?, &device, args.out.as_deref())?)
 }
 
 /// Trains, then scores and reports.
 fn run(mut session: Session) -> Result<()> {
     let folder = session.run.root().display().to_string();
     say!("{} on {} -> {folder}", session.config.preset, session.device)?;
-    let sizes = session.algorithm.sizes().into_iter().map(|(net, count)| format!("{net} of {count} parameters"));
+    let sizes = session.algorithm().sizes().into_iter().map(|(net, count)| format!("{net} of {count} parameters"));
     say!("{}", sizes.collect::<Vec<_>>().join(", "))?;
-    let (start, from) = (std::time::Instant::now(), session.done);
-    let result = session.train();
-    if let Err(Error::Interrupted(step)) = result {
-        return say!("interrupted after {step} iterations; the state is saved, continue with: ebm resume {folder}");
+    let (start, from) = (std::time::Instant::now(), session.training.done());
+    match progress::train(&mut session) {
+        Err(Error::Interrupted(step)) => {
+            say!("interrupted after {step} iterations; the state is saved, continue with: ebm resume {folder}")?;
+            return Err(Error::Interrupted(step));
+        }
+        result => result?,
     }
-    result?;
     let seconds = start.elapsed().as_secs_f64();
     let memory = match &session.device {
         Device::Gpu(gpu) => format!(", {} MiB of device buffers", gpu.pool_stats().allocated_bytes >> 20),
         Device::Oracle => String::new(),
     };
-    say!("{} iterations in {seconds:.1} s{memory}", session.done - from)?;
-    if session.toy().is_some() {
-        let scores = eval::scores(&session, &eval::Effort::default())?;
-        eval::print(&scores)?;
+    say!("{} iterations in {seconds:.1} s{memory}", session.training.done() - from)?;
+    if evaluation::is_quick(&session) {
+        super::eval::print(&evaluation::evaluate(&session, &Effort::default())?)?;
     }
     report::write(&session)?;
     say!("report: {}", session.run.report().display())?;

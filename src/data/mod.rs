@@ -3,19 +3,19 @@
 //! Everything here lives on the host and returns plain numbers; images are `[N, H, W, C]` with values in [0, 1].
 
 pub mod augment;
-mod batches;
 mod cifar;
 mod draws;
 mod idx;
 pub mod npy;
 pub mod pixels;
 pub mod png;
+mod shuffle;
 mod source;
 mod spec;
 pub mod toy;
 
 pub use augment::Augment;
-pub use batches::Shuffle;
+pub use shuffle::Shuffle;
 pub use toy::Toy;
 
 /// A data set in memory: `len()` items of one shape, with labels where the source has them.
@@ -31,6 +31,8 @@ pub struct Dataset {
     pub labels: Option<Vec<u32>>,
     /// Class names; `labels` point into it. Empty if the source names none.
     pub classes: Vec<String>,
+    /// Number of classes and box, where they are told instead of counted.
+    told: Option<(usize, Vec<[f64; 2]>)>,
 }
 
 /// The numbers of a data set, as the source stores them.
@@ -83,7 +85,12 @@ impl Dataset {
             "{} values are not a number of samples {sample_shape:?}",
             values.len()
         );
-        Dataset { name: name.into(), sample_shape, values, labels: None, classes: Vec::new() }
+        Dataset { name: name.into(), sample_shape, values, labels: None, classes: Vec::new(), told: None }
+    }
+
+    /// A description without samples: what a model that was trained elsewhere needs to know of its data.
+    pub fn described(name: &str, sample_shape: Vec<usize>, classes: usize, bounds: Vec<[f64; 2]>) -> Dataset {
+        Dataset { told: Some((classes, bounds)), ..Dataset::new(name, sample_shape, Values::F32(Vec::new())) }
     }
 
     /// Adds one label per item. Panics if the counts differ.
@@ -98,9 +105,37 @@ impl Dataset {
         self.values.len() / self.sample_len()
     }
 
+    /// How many classes the labels name; 0 without labels.
+    pub fn class_count(&self) -> usize {
+        if let Some((classes, _)) = &self.told {
+            return *classes;
+        }
+        self.labels.as_ref().and_then(|labels| labels.iter().max()).map_or(0, |&most| most as usize + 1)
+    }
+
     /// Whether there are no items.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// The box of the samples: for images `[0, 1]`, one interval for all pixels; for points an interval for each coordinate,
+    /// that of the values, widened by a twentieth on either side.
+    pub fn bounds(&self) -> Vec<[f64; 2]> {
+        if let Some((_, bounds)) = &self.told {
+            return bounds.clone();
+        }
+        let Values::F32(values) = &self.values else { return vec![[0.0, 1.0]] };
+        if self.sample_shape.len() != 1 {
+            return vec![[0.0, 1.0]];
+        }
+        let dims = self.sample_shape[0];
+        let interval = |d: usize| {
+            let all = values.iter().skip(d).step_by(dims).map(|&v| f64::from(v));
+            let [lo, hi] = all.fold([f64::MAX, f64::MIN], |[lo, hi], v| [lo.min(v), hi.max(v)]);
+            let margin = 0.05 * (hi - lo).max(1e-6);
+            [lo - margin, hi + margin]
+        };
+        (0..dims).map(interval).collect()
     }
 
     /// Numbers in one item: 2 for a point in the plane, H*W*C for an image.
@@ -150,6 +185,7 @@ impl Dataset {
             name: self.name.clone(),
             sample_shape: self.sample_shape.clone(),
             classes: self.classes.clone(),
+            told: None,
         }
     }
 }

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// The mean of the proposal. It starts as the identity: the networks' last layers are zero.
 pub trait Initializer {
-    /// `g(x, lambda) = x + net(x, lambda)`, `x [N, ...]`, with `rows [N]` (or `[1]` for all samples) the condition rows
-    /// `(t - 1) (classes + 1) + class`, class 0 meaning "none". `dropout` draws the dropout of a training step.
-    fn mean(&self, x: &Tensor, rows: &Tensor, dropout: Option<&Key>) -> Tensor;
+    /// `g(x, lambda) = x + net(x, lambda)`, `x [N, ...]`, `condition [N]` (or `[1]` for all samples) the
+    /// [index](crate::nn::condition_index) of each sample's condition. `dropout` draws the dropout of a training step.
+    fn mean(&self, x: &Tensor, condition: &Tensor, dropout: Option<&Key>) -> Tensor;
 }
 
 /// Which initializer to build, as it stands in a configuration file.
@@ -120,9 +120,9 @@ impl MlpInitializer {
 
 impl Initializer for MlpInitializer {
     /// This network has no dropout.
-    fn mean(&self, x: &Tensor, rows: &Tensor, _: Option<&Key>) -> Tensor {
+    fn mean(&self, x: &Tensor, index: &Tensor, _: Option<&Key>) -> Tensor {
         let condition = self.condition.forward(&self.embedding.table().silu());
-        let condition = look_up(&condition, rows); // [N or 1, 2 width]
+        let condition = look_up(&condition, index); // [N or 1, 2 width]
         let width = condition.dim(1) / 2;
         let [scale, shift] = [0, width].map(|start| condition.narrow(1, start, width));
         let h = self.enter.forward(x);
@@ -160,8 +160,8 @@ impl UNetInitializer {
 }
 
 impl Initializer for UNetInitializer {
-    fn mean(&self, x: &Tensor, rows: &Tensor, dropout: Option<&Key>) -> Tensor {
-        x + &self.net.forward(x, &look_up(&self.embedding.table(), rows), dropout)
+    fn mean(&self, x: &Tensor, condition: &Tensor, dropout: Option<&Key>) -> Tensor {
+        x + &self.net.forward(x, &look_up(&self.embedding.table(), condition), dropout)
     }
 }
 

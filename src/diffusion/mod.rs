@@ -5,5 +5,5 @@ mod recovery;
 mod schedule;
 
 pub use initializer::{Initializer, InitializerConfig, MlpInitializer, MlpInitializerConfig, UNetInitializer};
-pub use recovery::{RecoveryStep, RecoveryTable, StepRule};
+pub use recovery::{RecoveryStep, RecoveryTable, StepRule, Transition, Transitions};
 pub use schedule::{LevelSchedule, Schedule};

@@ -1,6 +1,8 @@
 //! The steps of diffusion recovery likelihood (DRL, CDRL): every constant of a transition from one number.
 
 use super::Schedule;
+use crate::error::{Error, Result};
+use crate::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// How the Langevin step size follows the noise level; `b2` is the one constant everything else derives from.
@@ -11,6 +13,17 @@ pub enum StepRule {
     Growing { b2: f64 },
     /// Two dimensions: s_t^2 = b2 sigma_t^2 / sqrt(1 - abar_0). CDRL: b2 = 2e-3.
     Level { b2: f64 },
+}
+
+impl StepRule {
+    /// Whether the settings make sense; `name` is where they stand.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let (StepRule::Growing { b2 } | StepRule::Level { b2 }) = *self;
+        match b2 > 0.0 && b2.is_finite() {
+            true => Ok(()),
+            false => Err(Error::setting(format!("{name}.b2 = {b2}: use a positive number"))),
+        }
+    }
 }
 
 /// The transition between levels t and t - 1. The chain moves y = a x_{t-1}, started from x_t:
@@ -40,16 +53,16 @@ pub struct RecoveryTable(Vec<RecoveryStep>);
 impl RecoveryTable {
     /// Derives every constant from the schedule and the rule.
     pub fn new(schedule: &Schedule, rule: StepRule) -> RecoveryTable {
-        let first = schedule.step_noise(1);
+        let first = schedule.step_sigma(1);
         let step = |t: usize| {
-            let sigma = schedule.step_noise(t);
+            let sigma = schedule.step_sigma(t);
             let growth = match rule {
-                StepRule::Growing { b2 } => b2 * schedule.noise(t - 1) / schedule.noise(0),
-                StepRule::Level { b2 } => b2 / schedule.noise(0),
+                StepRule::Growing { b2 } => b2 * schedule.sigma(t - 1) / schedule.sigma(0),
+                StepRule::Level { b2 } => b2 / schedule.sigma(0),
             };
             // The model of the last level is a marginal: no scaling, no coupling.
             let top = t == schedule.steps();
-            let a = if top { 1.0 } else { schedule.step_signal(t) };
+            let a = if top { 1.0 } else { schedule.step_alpha(t) };
             RecoveryStep {
                 a,
                 sigma,
@@ -76,6 +89,48 @@ impl RecoveryTable {
     pub fn column(&self, field: fn(&RecoveryStep) -> f64) -> Vec<f64> {
         std::iter::once(0.0).chain(self.0.iter().map(field)).collect()
     }
+
+    /// The constants on a device, to be looked up by level.
+    pub fn on(&self, device: &Device, schedule: &Schedule) -> Transitions {
+        let columns: [fn(&RecoveryStep) -> f64; 6] =
+            [|s| s.a, |s| s.sigma, |s| s.s, |s| s.coupling, |s| s.proposal, |s| s.weight];
+        let alpha = (0..=schedule.steps()).map(|t| if t == 0 { 1.0 } else { schedule.step_alpha(t) }).collect();
+        let columns: Vec<Vec<f64>> = [alpha].into_iter().chain(columns.map(|field| self.column(field))).collect();
+        let rows = schedule.steps() + 1;
+        let values = (0..rows).flat_map(|t| columns.iter().map(move |c| c[t])).collect();
+        Transitions(Tensor::from_f64(device, [rows, columns.len()], values))
+    }
+}
+
+/// The constants of all transitions on a device, `[T + 1, 7]`.
+pub struct Transitions(Tensor);
+
+/// The constants of each sample's transition, `[N]` each; see [`RecoveryStep`].
+pub struct Transition {
+    /// sqrt(abar_t / abar_{t-1}), also at t = T, where `a` is 1.
+    pub alpha: Tensor,
+    /// a_t
+    pub a: Tensor,
+    /// sigma_t
+    pub sigma: Tensor,
+    /// s_t
+    pub s: Tensor,
+    /// c_t
+    pub coupling: Tensor,
+    /// sqrt(v_t)
+    pub proposal: Tensor,
+    /// w_t
+    pub weight: Tensor,
+}
+
+impl Transitions {
+    /// The constants of samples at levels `t [N]`, 1 to T.
+    pub fn of(&self, t: &Tensor) -> Transition {
+        let rows = self.0.gather(0, t);
+        let column = |i: usize| rows.narrow(1, i, 1).reshape([t.numel()]);
+        let [alpha, a, sigma, s, coupling, proposal, weight] = std::array::from_fn(column);
+        Transition { alpha, a, sigma, s, coupling, proposal, weight }
+    }
 }
 
 #[cfg(test)]
@@ -93,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_image_table_has_the_printed_values() {
-        let table = RecoveryTable::new(&Schedule::cooperative(6), StepRule::Growing { b2: 4e-4 });
+        let table = RecoveryTable::new(&Schedule::cdrl(6), StepRule::Growing { b2: 4e-4 });
         printed(&table, |s| s.a, [0.96769, 0.90563, 0.83481, 0.74115, 0.58977, 1.0], 5);
         printed(&table, |s| s.sigma, [0.25216, 0.42407, 0.55053, 0.67134, 0.80757, 0.96992], 5);
         printed(&table, |s| s.s * s.s, [2.543e-5, 2.437e-3, 7.843e-3, 1.651e-2, 2.944e-2, 4.788e-2], 4);
@@ -110,10 +165,10 @@ mod tests {
 
     #[test]
     fn the_plane_and_drl_tables_have_the_printed_values() {
-        let plane = RecoveryTable::new(&Schedule::cooperative(6), StepRule::Level { b2: 2e-3 });
+        let plane = RecoveryTable::new(&Schedule::cdrl(6), StepRule::Level { b2: 2e-3 });
         printed(&plane, |s| s.s * s.s, [0.01708, 0.04830, 0.08141, 0.12105, 0.17517, 0.25267], 4);
         assert!((plane.step(3).coupling - 0.13429).abs() < 0.5e-5);
-        let drl = RecoveryTable::new(&Schedule::recovery6(), StepRule::Growing { b2: 2e-4 });
+        let drl = RecoveryTable::new(&Schedule::drl_t6(), StepRule::Growing { b2: 2e-4 });
         printed(&drl, |s| s.s * s.s, [2.10e-5, 1.73e-3, 4.69e-3, 7.92e-3, 1.07e-2, 1.92e-2], 3);
         printed(&drl, |s| s.weight, [1.0, 0.627, 0.512, 0.454, 0.418, 0.324], 3);
     }
@@ -121,7 +176,7 @@ mod tests {
     /// s^2 = 2 sigma^2 c makes the chain exact Langevin for the conditional density.
     #[test]
     fn coupling_and_step_agree() {
-        let table = RecoveryTable::new(&Schedule::recovery6(), StepRule::Growing { b2: 2e-4 });
+        let table = RecoveryTable::new(&Schedule::drl_t6(), StepRule::Growing { b2: 2e-4 });
         for t in 1..6 {
             let step = table.step(t);
             let ratio = step.s.powi(2) / (2.0 * step.sigma.powi(2) * step.coupling);

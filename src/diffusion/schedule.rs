@@ -16,13 +16,13 @@ pub struct Schedule {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LevelSchedule {
-    /// [`Schedule::cooperative`], of CDRL.
-    Cooperative,
-    /// [`Schedule::recovery6`], of DRL: six levels.
-    Recovery6,
-    /// [`Schedule::linear`]`(1000)`, thinned.
+    /// [`Schedule::cdrl`], of CDRL.
+    Cdrl,
+    /// [`Schedule::drl_t6`], of DRL: six levels.
+    DrlT6,
+    /// [`Schedule::linear`]`(1000)`, respaced.
     Linear,
-    /// [`Schedule::cosine`]`(1000)`, thinned.
+    /// [`Schedule::cosine`]`(1000)`, respaced.
     Cosine,
 }
 
@@ -33,13 +33,13 @@ impl LevelSchedule {
             return Err(Error::setting(format!("levels = {levels}: use 1 to 100")));
         }
         match self {
-            LevelSchedule::Cooperative => Ok(Schedule::cooperative(levels)),
-            LevelSchedule::Recovery6 if levels != 6 => Err(Error::setting(format!(
-                "schedule recovery6 has 6 levels, not {levels}; use cooperative, linear or cosine"
-            ))),
-            LevelSchedule::Recovery6 => Ok(Schedule::recovery6()),
-            LevelSchedule::Linear => Ok(Schedule::linear(1000).thinned(levels)),
-            LevelSchedule::Cosine => Ok(Schedule::cosine(1000).thinned(levels)),
+            LevelSchedule::Cdrl => Ok(Schedule::cdrl(levels)),
+            LevelSchedule::DrlT6 if levels != 6 => {
+                Err(Error::setting(format!("schedule drl_t6 has 6 levels, not {levels}; use cdrl, linear or cosine")))
+            }
+            LevelSchedule::DrlT6 => Ok(Schedule::drl_t6()),
+            LevelSchedule::Linear => Ok(Schedule::linear(1000).respaced(levels)),
+            LevelSchedule::Cosine => Ok(Schedule::cosine(1000).respaced(levels)),
         }
     }
 }
@@ -88,7 +88,7 @@ impl Schedule {
     ///
     /// log SNR_t = -2 log tan(A t/T + B), from 9.8 at t = 0 to -5.1 at t = T.
     #[track_caller]
-    pub fn cooperative(steps: usize) -> Schedule {
+    pub fn cdrl(steps: usize) -> Schedule {
         let (highest, lowest) = (9.8f64, -5.1f64);
         let b = (-highest / 2.0).exp().atan();
         let a = (-lowest / 2.0).exp().atan() - b;
@@ -97,14 +97,14 @@ impl Schedule {
     }
 
     /// DRL's T6 (Gao et al. 2021): levels 1, 101, 201, 301, 401, 501 and 1000 of [`Schedule::linear`]`(1000)`.
-    pub fn recovery6() -> Schedule {
+    pub fn drl_t6() -> Schedule {
         let fine = Schedule::linear(1000);
         Schedule::new([1, 101, 201, 301, 401, 501, 1000].map(|t| fine.alpha_bar(t)).to_vec())
     }
 
     /// `steps + 1` of its levels at equal distances, from the first noisy one to the last.
     #[track_caller]
-    pub fn thinned(&self, steps: usize) -> Schedule {
+    pub fn respaced(&self, steps: usize) -> Schedule {
         let last = self.steps() - 1;
         Schedule::new((0..=steps).map(|t| self.alpha_bar(1 + (last * t + steps / 2) / steps)).collect())
     }
@@ -140,7 +140,7 @@ impl Schedule {
 
     /// sqrt(1 - abar_t), the standard deviation of the noise in x_t.
     #[track_caller]
-    pub fn noise(&self, t: usize) -> f64 {
+    pub fn sigma(&self, t: usize) -> f64 {
         (1.0 - self.alpha_bar[t]).sqrt()
     }
 
@@ -158,20 +158,20 @@ impl Schedule {
 
     /// a_t = sqrt(abar_t / abar_{t-1}): x_t = a_t x_{t-1} + sigma_t eps, for t = 1..=T.
     #[track_caller]
-    pub fn step_signal(&self, t: usize) -> f64 {
+    pub fn step_alpha(&self, t: usize) -> f64 {
         (self.alpha_bar[t] / self.alpha_bar[t - 1]).sqrt()
     }
 
     /// sigma_t = sqrt(1 - a_t^2), for t = 1..=T.
     #[track_caller]
-    pub fn step_noise(&self, t: usize) -> f64 {
+    pub fn step_sigma(&self, t: usize) -> f64 {
         (1.0 - self.alpha_bar[t] / self.alpha_bar[t - 1]).sqrt()
     }
 
     /// The variance of q(x_{t-1} | x_t, x_clean), (1 - abar_{t-1}) / (1 - abar_t) sigma_t^2, for t = 1..=T.
     #[track_caller]
     pub fn posterior_variance(&self, t: usize) -> f64 {
-        (1.0 - self.alpha_bar[t - 1]) / (1.0 - self.alpha_bar[t]) * self.step_noise(t).powi(2)
+        (1.0 - self.alpha_bar[t - 1]) / (1.0 - self.alpha_bar[t]) * self.step_sigma(t).powi(2)
     }
 
     /// The coefficients `[A, B, S]` of a reverse step x_{t-1} = A x_t + B eps_hat + S xi, for t = 1..=T (DDIM, eq. 12):
@@ -181,14 +181,14 @@ impl Schedule {
     /// eta = 1 is DDPM's ancestral step, eta = 0 the deterministic DDIM step.
     #[track_caller]
     pub fn reverse(&self, t: usize, eta: f64) -> [f64; 3] {
-        let (variance, signal) = (eta * eta * self.posterior_variance(t), 1.0 / self.step_signal(t));
+        let (variance, signal) = (eta * eta * self.posterior_variance(t), 1.0 / self.step_alpha(t));
         let direction = (1.0 - self.alpha_bar[t - 1] - variance).max(0.0).sqrt();
-        [signal, direction - signal * self.noise(t), variance.sqrt()]
+        [signal, direction - signal * self.sigma(t), variance.sqrt()]
     }
 
     /// The table `[T + 1, 4]` of `ops::schedule::add_noise`: (sqrt(abar_t), sqrt(1 - abar_t), the same, 0).
     pub fn noising(&self, device: &Device) -> Tensor {
-        let row = |t: usize| [self.alpha_bar[t].sqrt(), self.noise(t), self.noise(t), 0.0];
+        let row = |t: usize| [self.alpha_bar[t].sqrt(), self.sigma(t), self.sigma(t), 0.0];
         self.table(device, row)
     }
 
@@ -222,27 +222,27 @@ mod tests {
 
     #[test]
     fn the_cooperative_schedule_has_the_printed_values() {
-        let s = Schedule::cooperative(6);
+        let s = Schedule::cdrl(6);
         let t = 0..=6;
         printed(t.clone().map(|t| s.log_snr(t)), &[9.8, 2.6888, 1.1969, 0.1411, -0.8761, -2.1724, -5.1], 1e-4);
         let abar = [0.999945, 0.936364, 0.767969, 0.535209, 0.293992, 0.102258, 0.006060];
         printed(t.clone().map(|t| s.alpha_bar(t)), &abar, 1e-6);
-        printed(t.map(|t| s.noise(t)), &[0.00745, 0.25226, 0.48170, 0.68176, 0.84024, 0.94749, 0.99697], 1e-5);
+        printed(t.map(|t| s.sigma(t)), &[0.00745, 0.25226, 0.48170, 0.68176, 0.84024, 0.94749, 0.99697], 1e-5);
     }
 
     #[test]
     fn the_recovery_schedule_has_the_printed_values() {
-        let s = Schedule::recovery6();
+        let s = Schedule::drl_t6();
         let signal = [0.99995, 0.94612, 0.81015, 0.62770, 0.43997, 0.27892, 0.00635];
         printed((0..=6).map(|t| s.alpha_bar(t).sqrt()), &signal, 1e-5);
         let sigma = [0.3237, 0.5165, 0.6322, 0.7132, 0.7734, 0.9997];
-        printed((1..=6).map(|t| s.step_noise(t)), &sigma, 1e-4);
-        printed([s.noise(0)], &[0.0100], 1e-4);
+        printed((1..=6).map(|t| s.step_sigma(t)), &sigma, 1e-4);
+        printed([s.sigma(0)], &[0.0100], 1e-4);
     }
 
     #[test]
     fn the_quadratic_schedule_has_the_printed_values() {
-        let betas = |s: &Schedule| (1..=s.steps()).map(|t| s.step_noise(t).powi(2)).collect::<Vec<_>>();
+        let betas = |s: &Schedule| (1..=s.steps()).map(|t| s.step_sigma(t).powi(2)).collect::<Vec<_>>();
         let ten = Schedule::quadratic(10);
         let eta = [1e-4, 0.011025, 0.04, 0.087025, 0.1521, 0.235225, 0.3364, 0.455625, 0.5929, 0.748225];
         printed(betas(&ten), &eta, 1e-6);
@@ -259,20 +259,20 @@ mod tests {
     fn linear_and_cosine_end_where_their_papers_say() {
         let linear = Schedule::linear(1000);
         printed([linear.alpha_bar(1000)], &[4.04e-5], 1e-7);
-        printed([1.0 - linear.alpha_bar(1), linear.step_noise(1000).powi(2)], &[1e-4, 0.02], 1e-9);
+        printed([1.0 - linear.alpha_bar(1), linear.step_sigma(1000).powi(2)], &[1e-4, 0.02], 1e-9);
         let cosine = Schedule::cosine(1000);
         let f = |u: f64| ((u + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
         printed([cosine.alpha_bar(500)], &[f(0.5) / f(0.0)], 1e-12);
-        printed([cosine.step_noise(1000).powi(2)], &[0.999], 1e-12);
+        printed([cosine.step_sigma(1000).powi(2)], &[0.999], 1e-12);
     }
 
     #[test]
-    fn thinned_schedules_keep_both_ends() {
+    fn respaced_schedules_keep_both_ends() {
         let fine = Schedule::linear(1000);
-        let thin = fine.thinned(6);
+        let few = fine.respaced(6);
         let levels = [1, 168, 334, 501, 667, 834, 1000].map(|t| fine.alpha_bar(t));
-        assert_eq!((0..=6).map(|t| thin.alpha_bar(t)).collect::<Vec<_>>(), levels);
-        assert!(LevelSchedule::Recovery6.build(5).is_err());
+        assert_eq!((0..=6).map(|t| few.alpha_bar(t)).collect::<Vec<_>>(), levels);
+        assert!(LevelSchedule::DrlT6.build(5).is_err());
         assert_eq!(LevelSchedule::Cosine.build(1).unwrap().steps(), 1);
     }
 
@@ -292,11 +292,11 @@ mod tests {
         for t in 1..=50 {
             // Var x_{t-1} from unit-variance data: A^2 and B act on (x0, eps), S is independent.
             let [a, b, noise] = s.reverse(t, 1.0);
-            let variance = a * a * s.alpha_bar(t) + (a * s.noise(t) + b).powi(2) + noise * noise;
+            let variance = a * a * s.alpha_bar(t) + (a * s.sigma(t) + b).powi(2) + noise * noise;
             assert!((variance - 1.0).abs() < 1e-12, "{t}: {variance}");
             // Ho et al., eq. 11: mean = (x - beta / sqrt(1 - abar) eps) / sqrt(1 - beta)
-            let beta = s.step_noise(t).powi(2);
-            assert!((b + beta / s.noise(t) / (1.0 - beta).sqrt()).abs() < 1e-11, "{t}");
+            let beta = s.step_sigma(t).powi(2);
+            assert!((b + beta / s.sigma(t) / (1.0 - beta).sqrt()).abs() < 1e-11, "{t}");
         }
     }
 }

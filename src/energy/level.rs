@@ -36,8 +36,8 @@ pub enum LevelEnergyConfig {
     },
 }
 
-/// E(y; row): an energy told, for every sample, one of `levels (classes + 1)` conditions,
-/// row = level (classes + 1) + class, class 0 meaning none.
+/// E(y; c): an energy told, for every sample, the [index](crate::nn::condition_index) of one of `levels (classes + 1)`
+/// conditions.
 pub struct LevelEnergy {
     features: Tensor,
     embed: [Normed; 2],
@@ -133,14 +133,14 @@ impl LevelEnergy {
         self.embed.iter().chain(&self.class).chain([&self.enter]).for_each(Normed::update);
     }
 
-    /// The energy of a batch whose sample n has condition `rows[n]` (`[N]`, or `[1]` for all).
+    /// The energy of a batch whose sample n has condition `condition[n]` (`[N]`, or `[1]` for all).
     ///
     /// What does not depend on the samples is computed here, once: normalised weights, and the branch of the level, which
-    /// has one row for each condition instead of one for each sample. Samples find their row by a product with a one-hot
+    /// has one row for each condition instead of one for each sample. Samples find theirs by a product with a one-hot
     /// matrix, whose adjoint is a product too.
-    pub fn at(&self, rows: &Tensor) -> AtRows {
+    pub fn at(&self, condition: &Tensor) -> ConditionedEnergy {
         let activated = leaky(&self.embedding()); // [R, D]
-        let chosen = rows.one_hot(activated.dim(0)); // [N, R]
+        let chosen = condition.one_hot(activated.dim(0)); // [N, R]
         let block = |b: &Block| {
             let second = b.second.fix();
             let gain = b.gain.get();
@@ -157,7 +157,7 @@ impl LevelEnergy {
                 skip: b.skip.as_ref().map(Normed::fix),
             }
         };
-        AtRows {
+        ConditionedEnergy {
             enter: self.enter.fix(),
             stages: self.stages.iter().map(|stage| stage.iter().map(block).collect()).collect(),
             head: match &self.head {
@@ -192,7 +192,7 @@ impl Block {
 }
 
 /// [`LevelEnergy`] with its weights normalised and its conditions looked up.
-pub struct AtRows {
+pub struct ConditionedEnergy {
     enter: Fixed,
     stages: Vec<Vec<FixedBlock>>,
     /// `[N or 1, C]`
@@ -208,9 +208,9 @@ struct FixedBlock {
     skip: Option<Fixed>,
 }
 
-impl AtRows {
+impl ConditionedEnergy {
     /// The same energy as a constant, for the first `n` samples.
-    pub fn frozen(&self, n: usize) -> AtRows {
+    pub fn frozen(&self, n: usize) -> ConditionedEnergy {
         let first = |x: &Tensor| if x.dim(0) == 1 { x.detach() } else { no_grad(|| x.narrow(0, 0, n)) };
         let block = |b: &FixedBlock| FixedBlock {
             first: b.first.frozen(),
@@ -218,7 +218,7 @@ impl AtRows {
             second: b.second.frozen(),
             skip: b.skip.as_ref().map(Fixed::frozen),
         };
-        AtRows {
+        ConditionedEnergy {
             enter: self.enter.frozen(),
             stages: self.stages.iter().map(|stage| stage.iter().map(block).collect()).collect(),
             head: first(&self.head),
@@ -226,7 +226,7 @@ impl AtRows {
     }
 }
 
-impl Energy for AtRows {
+impl Energy for ConditionedEnergy {
     fn energy(&self, y: &Tensor) -> Tensor {
         let images = y.shape().rank() == 4;
         let mut h = self.enter.apply(y);
@@ -355,8 +355,8 @@ mod tests {
             let device = Device::oracle();
             let shape: Vec<usize> = [3].into_iter().chain(item.iter().copied()).collect();
             let y = Tensor::normal(&device, shape, &Key::new(1));
-            let rows = Tensor::new(&device, [3], &[0.0, 3.0, 5.0]);
-            let loss = || energy.at(&rows).energy(&y).square().sum();
+            let conditions = Tensor::new(&device, [3], &[0.0, 3.0, 5.0]);
+            let loss = || energy.at(&conditions).energy(&y).square().sum();
             let leaves = params.tensors();
             let grads = grad(&loss(), &leaves.iter().collect::<Vec<_>>());
             let flat = params.flat().get();

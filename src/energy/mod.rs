@@ -7,12 +7,12 @@ mod mlp;
 
 pub use analytic::{GaussianMixture, Quadratic};
 pub use conv::{ConvConfig, ConvEnergy};
-pub use level::{AtRows, LevelEnergy, LevelEnergyConfig};
+pub use level::{ConditionedEnergy, LevelEnergy, LevelEnergyConfig};
 pub use mlp::{MlpConfig, MlpEnergy};
 
-use crate::autodiff::grad;
+use crate::autodiff::{grad, grad_graph};
 use crate::error::{Error, Result};
-use crate::nn::Scope;
+use crate::nn::{Params, Scope};
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -33,11 +33,32 @@ pub trait Energy {
         let gradient = grad(&energy, &[&x]).remove(0);
         (energy.detach(), gradient)
     }
+
+    /// `dE/dx` with the history of how it was made: for losses that contain the score, and for gradients through a sampler.
+    fn gradient_graph(&self, x: &Tensor) -> Tensor {
+        let x = if x.is_tracked() { x.clone() } else { x.tracked() };
+        grad_graph(&self.energy(&x), &[&x]).remove(0)
+    }
+
+    /// The energies `[N]` of two batches from one forward pass.
+    fn pair(&self, a: &Tensor, b: &Tensor) -> (Tensor, Tensor) {
+        let both = self.energy(&Tensor::concat(&[a, b], 0));
+        (both.narrow(0, 0, a.dim(0)), both.narrow(0, a.dim(0), b.dim(0)))
+    }
 }
 
 impl<E: Energy + ?Sized> Energy for Box<E> {
     fn energy(&self, x: &Tensor) -> Tensor {
         (**self).energy(x)
+    }
+}
+
+/// An energy whose parameters are constants, whatever is asked of it: `E_{stop(theta)}(x)`.
+pub struct Frozen<'a, E: ?Sized>(pub &'a E, pub &'a Params);
+
+impl<E: Energy + ?Sized> Energy for Frozen<'_, E> {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        self.1.frozen(|| self.0.energy(x))
     }
 }
 

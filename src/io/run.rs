@@ -68,6 +68,16 @@ impl RunDir {
         self.root.join("config.toml")
     }
 
+    /// What the data are like: enough to sample without them.
+    pub fn data(&self) -> PathBuf {
+        self.root.join("data.json")
+    }
+
+    /// The newest scores.
+    pub fn scores(&self) -> PathBuf {
+        self.root.join("scores.json")
+    }
+
     /// The newest checkpoint.
     pub fn checkpoint_last(&self) -> PathBuf {
         self.root.join("checkpoints/last.safetensors")
@@ -101,6 +111,11 @@ impl RunDir {
     /// The page that shows it all.
     pub fn report(&self) -> PathBuf {
         self.root.join("report.html")
+    }
+
+    /// Replaces the settings.
+    pub fn rewrite_config(&self, config: &str) -> Result<()> {
+        atomic::write_bytes(self.config(), config.as_bytes())
     }
 
     /// Saves `checkpoint` as the last one and keeps the one before.

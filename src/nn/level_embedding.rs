@@ -1,7 +1,6 @@
 //! The condition of networks that serve every noise level of a diffusion: the level, and the class where there is one.
 //!
-//! A sample's *condition row* is `level (classes + 1) + class`: levels count from 0, class 0 means "none". What depends
-//! on the condition alone is computed once for the table of all rows; samples look their row up in it.
+//! What depends on the condition alone is computed once for the table of all conditions; samples look theirs up in it.
 
 use super::{Init, Linear, Scope, sinusoidal};
 use crate::tensor::{Device, Tensor};
@@ -18,12 +17,18 @@ pub fn level_features(device: &Device, log_snr: &[f64], dim: usize) -> Tensor {
     Tensor::from_f64(device, [log_snr.len(), dim], features.to_vec())
 }
 
-/// Rows of `table [R, D]`: `rows [N]` (whole numbers below R) to `[N, D]`.
+/// The number of a condition: `level (classes + 1) + class`. Levels count from 0; class 0 means "none", so class c of the
+/// data is c + 1 here.
+pub fn condition_index(level: usize, class: usize, classes: usize) -> usize {
+    level * (classes + 1) + class
+}
+
+/// Rows of `table [R, D]`: `index [N]` (whole numbers below R) to `[N, D]`.
 ///
 /// A product with one-hot rows, exact, whose gradient is a product too (that of a gather adds row by row).
 #[track_caller]
-pub fn look_up(table: &Tensor, rows: &Tensor) -> Tensor {
-    rows.one_hot(table.dim(0)).matmul(table)
+pub fn look_up(table: &Tensor, index: &Tensor) -> Tensor {
+    index.one_hot(table.dim(0)).matmul(table)
 }
 
 /// The embedding of conditions, `W_2 silu(W_1 features(level) + b_1) + b_2 + W_c one_hot(class)`.
@@ -49,7 +54,7 @@ impl LevelEmbedding {
         }
     }
 
-    /// The embedding of every condition row, `[L (classes + 1), hidden]`.
+    /// The embedding of every condition, `[L (classes + 1), hidden]`.
     pub fn table(&self) -> Tensor {
         let levels = self.second.forward(&self.first.forward(&self.features).silu()); // [L, hidden]
         let Some(class) = &self.class else { return levels };

@@ -13,7 +13,7 @@ mod unet;
 pub use attention::AttentionBlock;
 pub use conv::Conv2d;
 pub use embedding::{Embedding, sinusoidal};
-pub use level_embedding::{LevelEmbedding, level_features, look_up};
+pub use level_embedding::{LevelEmbedding, condition_index, level_features, look_up};
 pub use linear::Linear;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm};
 pub use params::{Init, Param, Params, Scope};

@@ -1,7 +1,7 @@
 //! Parameters: every one has a name, and all of them lie in one flat buffer, so that an optimiser step is one dispatch.
 
 use crate::tensor::{Device, Key, Shape, Tensor, Var, no_grad};
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -20,6 +20,8 @@ struct Store {
     flat: OnceCell<Var>,
     /// The parameters as leaves cut out of one value of `flat`, remade when that value is replaced.
     leaves: RefCell<(u64, Vec<Tensor>)>,
+    /// Whether [`Param::get`] hands out constants now.
+    frozen: Cell<bool>,
 }
 
 struct Declared {
@@ -82,7 +84,13 @@ impl Params {
             buffers: RefCell::default(),
             flat: OnceCell::new(),
             leaves: RefCell::default(),
+            frozen: Cell::new(false),
         }))
+    }
+
+    /// The device the parameters live on.
+    pub fn device(&self) -> &Device {
+        &self.0.device
     }
 
     /// The top of the tree of names.
@@ -128,6 +136,20 @@ impl Params {
         let value = f();
         var.set(before);
         value
+    }
+}
+
+impl Params {
+    /// Runs `f` with all parameters as constants: no gradient flows into them, and no history leads there.
+    pub fn frozen<T>(&self, f: impl FnOnce() -> T) -> T {
+        struct Thaw<'a>(&'a Cell<bool>, bool);
+        impl Drop for Thaw<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let _thaw = Thaw(&self.0.frozen, self.0.frozen.replace(true));
+        f()
     }
 }
 
@@ -198,9 +220,10 @@ impl Scope {
 }
 
 impl Param {
-    /// The value now, as a leaf that gradients can be asked for.
+    /// The value now, as a leaf that gradients can be asked for (a constant inside [`Params::frozen`]).
     pub fn get(&self) -> Tensor {
-        self.store.leaves()[self.index].clone()
+        let leaf = &self.store.leaves()[self.index];
+        if self.store.frozen.get() { leaf.detach() } else { leaf.clone() }
     }
 }
 

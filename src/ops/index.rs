@@ -6,7 +6,7 @@
 use super::{Case, Input, Op, apply, elementwise_work};
 use crate::gpu::{Gpu, Groups, Kernel, Work};
 use crate::shader;
-use crate::tensor::{Array, Shape, Tensor};
+use crate::tensor::{Array, Device, Shape, Tensor, Var};
 
 /// Which list of indices a row reads.
 #[derive(Clone, Copy, PartialEq)]
@@ -156,6 +156,16 @@ impl Op for ScatterAdd {
 /// y = x, except y[index[k], ..] = rows[k, ..]
 struct ScatterRows;
 
+/// Writes `rows` over the rows `index` of `table`.
+fn overwrite_rows(gpu: &Gpu, table: &Tensor, index: &Tensor, rows: &Tensor) {
+    let [_, dim, inner] = table.shape().around(0);
+    let (kernel, width) = packed(shader!("movement/scatter_rows.wgsl"), inner);
+    let words = [rows.numel() / width, dim, inner / width].map(|w| w as u32);
+    let work = Work::bytes(2 * rows.numel() as u64 * 4);
+    let groups = Groups::Invocations(words[0] as u64);
+    gpu.dispatch(&kernel, &words, &[rows.slice(), index.slice(), table.slice()], groups, work);
+}
+
 impl Op for ScatterRows {
     fn name(&self) -> &'static str {
         "scatter_rows"
@@ -181,12 +191,7 @@ impl Op for ScatterRows {
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         gpu.copy(x[0].slice(), y.slice(), 0, y.numel() as u64 * 4);
-        let [_, dim, inner] = x[0].shape().around(0);
-        let (kernel, width) = packed(shader!("movement/scatter_rows.wgsl"), inner);
-        let words = [x[2].numel() / width, dim, inner / width].map(|w| w as u32);
-        let work = Work::bytes(2 * x[2].numel() as u64 * 4);
-        let groups = Groups::Invocations(words[0] as u64);
-        gpu.dispatch(&kernel, &words, &[x[2].slice(), x[1].slice(), y.slice()], groups, work);
+        overwrite_rows(gpu, y, &x[1], &x[2]);
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
@@ -243,6 +248,22 @@ impl Tensor {
     pub fn one_hot(&self, n: usize) -> Tensor {
         let column = self.detach().reshape([&self.shape()[..], &[1]].concat());
         column.equal(&Tensor::iota(self.device(), n))
+    }
+}
+
+impl Var {
+    /// Replaces the rows `index[N]`, which must all differ, by `rows[N, ..]`, in place: nothing else is read or written.
+    ///
+    /// Tensors made from the value before see the new rows where they are views of it.
+    #[track_caller]
+    pub fn write_rows(&self, index: &Tensor, rows: &Tensor) {
+        let table = self.get();
+        let shape = ScatterRows.shape(&[table.shape(), index.shape(), rows.shape()]);
+        shape.unwrap_or_else(|rule| panic!("write_rows: {rule}"));
+        match table.device() {
+            Device::Gpu(gpu) => overwrite_rows(gpu, &table, index, rows),
+            Device::Oracle => self.set(table.detach().scatter_rows(index, &rows.detach())),
+        }
     }
 }
 

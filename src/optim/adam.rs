@@ -1,9 +1,10 @@
 //! Adam and AdamW.
 
-use super::{RateConfig, norm, parts, store};
+use super::{Counter, RateConfig, norm, parts, store};
+use crate::error::{Error, Result};
 use crate::gpu::{Gpu, Groups, Kernel, Work};
 use crate::shader;
-use crate::tensor::{Device, Feed, Tensor, Var};
+use crate::tensor::{Device, Tensor, Var};
 use serde::{Deserialize, Serialize};
 
 /// The settings of Adam.
@@ -31,53 +32,81 @@ impl Default for AdamConfig {
     }
 }
 
+impl AdamConfig {
+    /// Whether the settings make sense; `name` is where they stand, such as `algorithm.optimizer`.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let wrong = |what: String| Err(Error::setting(format!("{name}.{what}")));
+        let AdamConfig { beta1, beta2, eps, weight_decay, clip_norm, rate } = self;
+        for (key, beta) in [("beta1", beta1), ("beta2", beta2)] {
+            if !(0.0..1.0).contains(beta) {
+                return wrong(format!("{key} = {beta}: use 0 to less than 1"));
+            }
+        }
+        if !(*eps > 0.0 && eps.is_finite()) {
+            return wrong(format!("eps = {eps}: use a positive number"));
+        }
+        for (key, value) in [("weight_decay", weight_decay), ("clip_norm", clip_norm)] {
+            if !(*value >= 0.0 && value.is_finite()) {
+                return wrong(format!("{key} = {value}: use 0 or a positive number"));
+            }
+        }
+        rate.check(&format!("{name}.rate"))
+    }
+}
+
 /// Adam with decoupled weight decay (Kingma & Ba 2015; Loshchilov & Hutter 2019) over a flat buffer:
 ///
 /// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`,
 /// `p' = p - lr (m / (1 - b1^t) / (sqrt(v / (1 - b2^t)) + eps) + weight_decay p)`.
 ///
 /// The moments are updated in place; the new parameters are a fresh buffer, so graphs keep the values they were built with.
+///
+/// t counts this optimiser's own updates: several an iteration, or one every few iterations, are corrected rightly.
+#[derive(Clone)]
 pub struct Adam {
     config: AdamConfig,
     p: Var,
     m: Var,
     v: Var,
-    /// lr, 1 / (1 - b1^t), 1 / (1 - b2^t): computed in f64 on the host for each step.
-    hyper: Feed,
+    updates: Counter,
 }
 
 impl Adam {
     /// An optimiser of the flat buffer `p` with zero moments.
     pub fn new(p: &Var, config: AdamConfig) -> Adam {
         let zero = Tensor::zeros(p.get().device(), p.get().shape());
-        let hyper = Feed::new(zero.device(), [4]);
-        let adam = Adam { config, p: p.clone(), m: Var::new(&zero), v: Var::new(&zero), hyper };
-        adam.feed(0);
-        adam
+        Adam { config, p: p.clone(), m: Var::new(&zero), v: Var::new(&zero), updates: Counter::default() }
     }
 
-    /// Prepares iteration `step` (from 0); call before the step runs.
-    pub fn feed(&self, step: u64) {
-        let correction = |beta: f64| 1.0 / (1.0 - beta.powf((step + 1) as f64));
+    /// How many updates were made.
+    pub fn updates(&self) -> &Counter {
+        &self.updates
+    }
+
+    /// Counts one more update and returns its numbers `[lr, 1 / (1 - b1^t), 1 / (1 - b2^t), 0]`, computed in f64.
+    pub fn next_numbers(&self) -> Vec<f32> {
+        let before = self.updates.advance();
         let AdamConfig { beta1, beta2, rate, .. } = &self.config;
-        self.hyper.write(&[rate.at(step), correction(*beta1), correction(*beta2), 0.0].map(|x| x as f32));
+        let correction = |beta: f64| 1.0 / (1.0 - beta.powf((before + 1) as f64));
+        [rate.at(before), correction(*beta1), correction(*beta2), 0.0].map(|x| x as f32).to_vec()
     }
 
-    /// One update with the flat gradient `g`; returns its norm before clipping.
+    /// One update with the flat gradient `g` and the update's `numbers [4]` (see [`Adam::next_numbers`]); returns the
+    /// gradient's norm before clipping.
     #[track_caller]
-    pub fn step(&self, g: &Tensor) -> Tensor {
+    pub fn step(&self, g: &Tensor, numbers: &Tensor) -> Tensor {
         let p = self.p.get();
         assert_eq!(p.shape(), g.shape(), "the gradient's shape is not the parameters'");
         let norm = norm(g);
         let next = match p.device() {
-            Device::Gpu(gpu) => self.launch(gpu, &p, g, &norm),
-            Device::Oracle => self.reference(&p, g, &norm),
+            Device::Gpu(gpu) => self.launch(gpu, &p, g, &norm, numbers),
+            Device::Oracle => self.reference(&p, g, &norm, numbers),
         };
         self.p.set(next);
         norm
     }
 
-    fn launch(&self, gpu: &Gpu, p: &Tensor, g: &Tensor, norm: &Tensor) -> Tensor {
+    fn launch(&self, gpu: &Gpu, p: &Tensor, g: &Tensor, norm: &Tensor, numbers: &Tensor) -> Tensor {
         let next = Tensor::unwritten(p.device(), p.shape());
         let c = &self.config;
         let [beta1, beta2, eps, decay, clip] =
@@ -89,16 +118,16 @@ impl Adam {
             let n = ps[i].numel() as u64;
             let quads = n.div_ceil(4);
             let words = [quads as u32, beta1, beta2, eps, decay, clip];
-            let slices = [&ps[i], &gs[i], norm, self.hyper.tensor(), &ms[i], &vs[i], &nexts[i]].map(|t| t.slice());
+            let slices = [&ps[i], &gs[i], norm, numbers, &ms[i], &vs[i], &nexts[i]].map(|t| t.slice());
             let work = Work { bytes: 28 * n, flops: 14 * n };
             gpu.dispatch(&kernel, &words, &slices, Groups::Invocations(quads), work);
         }
         next
     }
 
-    fn reference(&self, p: &Tensor, g: &Tensor, norm: &Tensor) -> Tensor {
+    fn reference(&self, p: &Tensor, g: &Tensor, norm: &Tensor, numbers: &Tensor) -> Tensor {
         let AdamConfig { beta1, beta2, eps, weight_decay, clip_norm, .. } = self.config;
-        let (p_old, g, hyper) = (p.array(), g.array(), self.hyper.tensor().array());
+        let (p_old, g, hyper) = (p.array(), g.array(), numbers.array());
         let (mut m, mut v) = (self.m.get().array().to_vec(), self.v.get().array().to_vec());
         let scale = if clip_norm > 0.0 { (clip_norm / (norm.array()[0] + 1e-6)).min(1.0) } else { 1.0 };
         let update = |i: usize| {
@@ -127,9 +156,9 @@ mod tests {
         let device = Device::oracle();
         let p = Var::new(&Tensor::from_f64(&device, [2], vec![1.0, -2.0]));
         let adam = Adam::new(&p, config);
-        for (t, g) in grads.iter().enumerate() {
-            adam.feed(t as u64);
-            adam.step(&Tensor::from_f64(&device, [2], g.to_vec()));
+        for g in grads {
+            let numbers = Tensor::new(&device, [4], &adam.next_numbers());
+            adam.step(&Tensor::from_f64(&device, [2], g.to_vec()), &numbers);
         }
         p.get().to_f64().unwrap()
     }

@@ -1,38 +1,59 @@
 //! The exponential moving average of the parameters.
 
-use super::{parts, store};
+use super::{Counter, parts, store};
 use crate::gpu::{Groups, Kernel, Work};
 use crate::shader;
 use crate::tensor::{Device, Tensor, Var};
 
-/// `e = decay e + (1 - decay) p`, in place, over a flat buffer. Starts at the parameters' first value.
+/// `e = d e + (1 - d) p`, in place, over a flat buffer, with a warm-up: `d = min(decay, (1 + n) / (10 + n))` in the n-th
+/// update (from 1), so that a short run is not an average of initial values. Starts at the parameters' first value.
+#[derive(Clone)]
 pub struct Ema {
     decay: f64,
     p: Var,
     e: Var,
+    updates: Counter,
 }
 
 impl Ema {
     /// An average that starts at `p`.
     pub fn new(p: &Var, decay: f64) -> Ema {
-        Ema { decay, p: p.clone(), e: Var::new(&p.get()) }
+        Ema { decay, p: p.clone(), e: Var::new(&p.get()), updates: Counter::default() }
     }
 
-    /// Moves the average towards the parameters.
-    pub fn update(&self) {
+    /// How often it moved.
+    pub fn updates(&self) -> &Counter {
+        &self.updates
+    }
+
+    /// Counts one more update and returns its decay, `[d]`.
+    pub fn next_decay(&self) -> Vec<f32> {
+        let n = (self.updates.advance() + 1) as f64;
+        vec![self.decay.min((1.0 + n) / (10.0 + n)) as f32]
+    }
+
+    /// Moves the average towards the parameters by `decay [1]` (see [`Ema::next_decay`]).
+    pub fn update(&self, decay: &Tensor) {
         let (p, e) = (self.p.get(), self.e.get());
         match p.device() {
             Device::Gpu(gpu) => {
                 let kernel = Kernel::new(shader!("optim/ema.wgsl"));
                 for (p, e) in parts(&p).iter().zip(&parts(&e)) {
                     let quads = p.numel().div_ceil(4) as u32;
-                    let words = [quads, (self.decay as f32).to_bits()];
+                    let words = [quads];
                     let work = Work { bytes: 12 * p.numel() as u64, flops: 3 * p.numel() as u64 };
-                    gpu.dispatch(&kernel, &words, &[p.slice(), e.slice()], Groups::Invocations(quads.into()), work);
+                    gpu.dispatch(
+                        &kernel,
+                        &words,
+                        &[p.slice(), decay.slice(), e.slice()],
+                        Groups::Invocations(quads.into()),
+                        work,
+                    );
                 }
             }
             Device::Oracle => {
-                let average = |(e, p): (&f64, &f64)| self.decay * e + (1.0 - self.decay) * p;
+                let d = decay.array()[0];
+                let average = |(e, p): (&f64, &f64)| d * e + (1.0 - d) * p;
                 store(&e, e.array().iter().zip(p.array().iter()).map(average).collect());
             }
         }
@@ -54,13 +75,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_average_follows_the_parameters() {
+    fn the_average_follows_the_parameters_quickly_at_first() {
         let device = Device::oracle();
         let p = Var::new(&Tensor::full(&device, [2], 1.0));
-        let ema = Ema::new(&p, 0.75);
+        let ema = Ema::new(&p, 0.25);
         p.set(Tensor::full(&device, [2], 5.0));
-        ema.update();
-        ema.update();
-        assert_eq!(ema.value().to_vec().unwrap(), [2.75, 2.75]); // 1 -> 2 -> 2.75
+        let update = || ema.update(&Tensor::new(&device, [1], &ema.next_decay()));
+        // d = 2/11, then 3/12 = .25 = decay: 1 -> 5 - 4 * 2/11 -> 5 - 4 * 2/11 * .25
+        update();
+        let want = 5.0 - 8.0 / 11.0;
+        assert!((ema.value().to_f64().unwrap()[0] - want).abs() < 1e-6);
+        update();
+        assert!((ema.value().to_f64().unwrap()[1] - (5.0 - 2.0 / 11.0)).abs() < 1e-6);
+        (0..5).for_each(|_| update());
+        assert_eq!(ema.updates().get(), 7);
     }
 }

@@ -10,8 +10,39 @@ pub use ema::Ema;
 pub use rate::RateConfig;
 pub use sgd::Sgd;
 
+use crate::error::{Error, Result};
 use crate::tensor::{Device, Storage, Tensor};
+use std::cell::Cell;
 use std::rc::Rc;
+
+/// How often something was done. Clones count together; a resumed run sets it.
+#[derive(Clone, Debug, Default)]
+pub struct Counter(Rc<Cell<u64>>);
+
+impl Counter {
+    /// The count.
+    pub fn get(&self) -> u64 {
+        self.0.get()
+    }
+
+    /// Goes on from `count`.
+    pub fn set(&self, count: u64) {
+        self.0.set(count);
+    }
+
+    /// Counts one more; returns the count before.
+    pub fn advance(&self) -> u64 {
+        self.0.replace(self.0.get() + 1)
+    }
+}
+
+/// Whether `decay` can be that of a moving average; `name` is where it stands in the settings.
+pub fn check_ema(name: &str, decay: f64) -> Result<()> {
+    match (0.0..1.0).contains(&decay) {
+        true => Ok(()),
+        false => Err(Error::setting(format!("{name} = {decay}: use 0 to less than 1"))),
+    }
+}
 
 /// Copies gradients to their places in one flat tensor of `total` elements, zero in the gaps.
 ///
@@ -66,9 +97,10 @@ fn store(tensor: &Tensor, values: Vec<f64>) {
 pub fn exercise(device: &Device) {
     let p = crate::tensor::Var::new(&Tensor::full(device, [64], 1.0));
     let g = Tensor::full(device, [64], 0.5);
-    Adam::new(&p, AdamConfig::default()).step(&g);
-    Sgd::new(&p, 0.9).step(&g);
-    Ema::new(&p, 0.9).update();
+    let numbers = Tensor::full(device, [4], 1.0);
+    Adam::new(&p, AdamConfig::default()).step(&g, &numbers);
+    Sgd::new(&p, 0.9).step(&g, &numbers);
+    Ema::new(&p, 0.9).update(&numbers);
 }
 
 #[cfg(test)]

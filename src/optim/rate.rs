@@ -1,5 +1,6 @@
 //! Learning-rate schedules: pure functions of the step.
 
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// Linear warm-up, a constant rate, then a linear or cosine fall to a fraction of it.
@@ -8,13 +9,13 @@ use serde::{Deserialize, Serialize};
 pub struct RateConfig {
     /// The rate between warm-up and fall.
     pub lr: f64,
-    /// Iterations of warm-up: iteration k has rate `lr (k + 1 + warmup_head) / warmup` at first.
+    /// Updates of warm-up: update k has rate `lr (k + 1 + warmup_head) / warmup` at first.
     pub warmup: u64,
     /// How far the warm-up is ahead at the start.
     pub warmup_head: u64,
-    /// Iteration at which the rate starts to fall.
+    /// Update at which the rate starts to fall.
     pub decay_from: u64,
-    /// Iteration at which it has fallen; 0 for never.
+    /// Update at which it has fallen; 0 for never.
     pub decay_until: u64,
     /// The fraction that is left then.
     pub decay_to: f64,
@@ -29,7 +30,24 @@ impl Default for RateConfig {
 }
 
 impl RateConfig {
-    /// The rate of iteration `step` (from 0).
+    /// Whether the settings make sense; `name` is where they stand.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let wrong = |what: String| Err(Error::setting(format!("{name}.{what}")));
+        if !(self.lr > 0.0 && self.lr.is_finite()) {
+            return wrong(format!("lr = {}: use a positive number", self.lr));
+        }
+        if !(self.decay_to >= 0.0 && self.decay_to.is_finite()) {
+            return wrong(format!("decay_to = {}: use 0 or a positive number", self.decay_to));
+        }
+        match self.decay_until {
+            until if until > 0 && until <= self.decay_from => {
+                wrong(format!("decay_until = {until}: use 0, or more than decay_from ({})", self.decay_from))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The rate of update `step` (from 0).
     pub fn at(&self, step: u64) -> f64 {
         let warm = ((step + 1 + self.warmup_head) as f64 / self.warmup.max(1) as f64).min(1.0);
         let span = self.decay_until.saturating_sub(self.decay_from) as f64;

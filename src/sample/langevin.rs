@@ -1,9 +1,57 @@
-//! Langevin dynamics, unadjusted and Metropolis-adjusted.
+//! Langevin dynamics: the one loop that every algorithm runs, its settings, and the Metropolis-adjusted form.
 
 use crate::energy::Energy;
+use crate::error::{Error, Result};
 use crate::ops::langevin::LangevinStep;
 use crate::tensor::{Key, Tensor};
 use serde::{Deserialize, Serialize};
+
+/// Chains of Langevin steps: x_0, then `steps` times `x' = step(x, dE/dx)`, then what `after_each` makes of it.
+///
+/// [`LangevinStep`] says what a step is: its coefficients (also one per sample), the coupling to a centre, the clip.
+pub struct Chain<'a> {
+    steps: usize,
+    step: LangevinStep,
+    after_each: Option<Box<dyn Fn(Tensor) -> Tensor + 'a>>,
+    tracked: usize,
+}
+
+impl<'a> Chain<'a> {
+    /// K equal steps.
+    pub fn new(steps: usize, step: LangevinStep) -> Chain<'a> {
+        Chain { steps, step, after_each: None, tracked: 0 }
+    }
+
+    /// Changes the chains after each step: puts known parts back, for instance.
+    pub fn after_each(self, f: impl Fn(Tensor) -> Tensor + 'a) -> Chain<'a> {
+        Chain { after_each: Some(Box::new(f)), ..self }
+    }
+
+    /// Keeps the history of the last `steps` steps, so that gradients flow through them into the energy's parameters:
+    /// `d x_K / d theta` by double backward.
+    pub fn tracked(self, steps: usize) -> Chain<'a> {
+        Chain { tracked: steps, ..self }
+    }
+
+    /// Where the chains `x_0 [N, ...]` end; a constant, unless steps are [tracked](Chain::tracked). Step k draws its noise
+    /// from `key.index(k)`.
+    pub fn run(&self, energy: &dyn Energy, x_0: &Tensor, key: &Key) -> Tensor {
+        let constant = self.steps - self.tracked.min(self.steps);
+        let mut x = x_0.detach();
+        for k in 0..self.steps {
+            let tracked = k >= constant;
+            let gradient = if tracked { energy.gradient_graph(&x) } else { energy.gradient(&x) };
+            x = self.step.apply(&x, &gradient, &key.index(k as u64));
+            if let Some(change) = &self.after_each {
+                x = change(x);
+            }
+            if !tracked {
+                x = x.detach();
+            }
+        }
+        x
+    }
+}
 
 /// Unadjusted Langevin dynamics, `steps` times
 ///
@@ -33,25 +81,38 @@ impl Default for Langevin {
 }
 
 impl Langevin {
+    /// Whether the settings make sense; `name` is where they stand, such as `algorithm.langevin`.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let wrong = |what: String| Err(Error::setting(format!("{name}.{what}")));
+        if !(self.step_size > 0.0 && self.step_size.is_finite()) {
+            return wrong(format!("step_size = {}: use a positive number", self.step_size));
+        }
+        if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
+            return wrong(format!("temperature = {}: use 0 or a positive number", self.temperature));
+        }
+        if let Some(noise) = self.noise_scale.filter(|noise| !(*noise >= 0.0 && noise.is_finite())) {
+            return wrong(format!("noise_scale = {noise}: use 0 or a positive number"));
+        }
+        match self.clip {
+            Some((lo, hi)) if !(lo < hi) => wrong(format!("clip = [{lo}, {hi}]: the first must be below the second")),
+            _ => Ok(()),
+        }
+    }
+
     /// The standard deviation of the noise of one step.
     pub fn noise(&self) -> f64 {
         self.noise_scale.unwrap_or_else(|| (2.0 * self.step_size * self.temperature).sqrt())
     }
 
-    /// One step from `x [N, ...]` along `gradient = dE/dx`. Differentiable in both.
-    pub fn step(&self, x: &Tensor, gradient: &Tensor, key: &Key) -> Tensor {
+    /// The chain with these settings.
+    pub fn chain(&self) -> Chain<'static> {
         let step = LangevinStep::new(self.step_size, self.noise());
-        let step = match self.clip {
-            Some((lo, hi)) => step.clip(lo, hi),
-            None => step,
-        };
-        step.apply(x, gradient, key)
+        Chain::new(self.steps, self.clip.map_or(step.clone(), |(lo, hi)| step.clip(lo, hi)))
     }
 
-    /// The chain's end after `steps` steps from `x_0`, as a constant.
+    /// Where the chains `x_0 [N, ...]` end, as a constant.
     pub fn run(&self, energy: &dyn Energy, x_0: &Tensor, key: &Key) -> Tensor {
-        let step = |x: Tensor, k| self.step(&x, &energy.gradient(&x), &key.index(k as u64)).detach();
-        (0..self.steps).fold(x_0.detach(), step)
+        self.chain().run(energy, x_0, key)
     }
 }
 
@@ -71,20 +132,19 @@ pub struct Mala {
 impl Mala {
     /// `steps` moves from `x_0 [N, D]`; returns the end and each chain's fraction of accepted moves `[N]`.
     pub fn run(&self, energy: &dyn Energy, x_0: &Tensor, steps: usize, key: &Key) -> (Tensor, Tensor) {
-        let langevin =
-            Langevin { steps: 1, step_size: self.step_size, temperature: self.temperature, ..Langevin::default() };
+        let langevin = LangevinStep::new(self.step_size, (2.0 * self.step_size * self.temperature).sqrt());
         let n = x_0.dim(0);
         let (mut x, mut accepted) = (x_0.detach(), Tensor::zeros(x_0.device(), [n]));
         let (mut e, mut g) = energy.value_and_gradient(&x);
         for k in 0..steps {
             let key = key.index(k as u64);
-            let y = langevin.step(&x, &g, &key.named("noise"));
+            let y = langevin.apply(&x, &g, &key.named("noise"));
             let (e_y, g_y) = energy.value_and_gradient(&y);
             let log_ratio =
                 (&e - &e_y).mul_scalar(1.0 / self.temperature) + (self.log_q(&x, &y, &g_y) - self.log_q(&y, &x, &g));
             let u = Tensor::uniform(x.device(), [n], &key.named("accept"));
             let accept = u.log().less(&log_ratio);
-            let each = accept.reshape([n, 1]);
+            let each = accept.per_sample(&x);
             (x, g) = (each.where_(&y, &x), each.where_(&g_y, &g));
             e = accept.where_(&e_y, &e);
             accepted = accepted + accept;

@@ -1,7 +1,5 @@
-//! Samplers: Markov chains whose stationary law is exp(-E(x) / T), or near it, and the memory they restart from.
+//! Samplers: Markov chains whose stationary law is exp(-E(x) / T), or near it.
 
 mod langevin;
-mod replay;
 
-pub use langevin::{Langevin, Mala};
-pub use replay::{ReplayBuffer, ReplayConfig};
+pub use langevin::{Chain, Langevin, Mala};

@@ -44,7 +44,7 @@ impl Key {
         Key { step: step as u32, ..self.clone() }
     }
 
-    /// The same draw at a step number that lives on the device (see `Feed`), so that a captured step can be replayed.
+    /// The same draw at a step number that lives on the device (a `Var`), so that a captured step can be replayed.
     pub fn clocked(&self, clock: &Tensor) -> Key {
         Key { clock: Some(clock.clone()), ..self.clone() }
     }

@@ -12,7 +12,7 @@ pub use device::Device;
 pub use key::{Key, normal_at, philox, to_unit};
 pub use node::{Backward, Node, no_grad, recording};
 pub use shape::Shape;
-pub use state::{Feed, Step, Var};
+pub use state::{CapturedStep, Var};
 
 use crate::error::{Error, Result};
 use crate::gpu::{ReadBack, Slice};
@@ -22,7 +22,7 @@ use std::rc::Rc;
 
 /// A contiguous n-dimensional array on a device, with the history that made it.
 ///
-/// Cloning is cheap and shares the value. Values never change, except through [`Feed`] and captured [`Var`]s.
+/// Cloning is cheap and shares the value. Values never change, except through a [`Var`].
 /// Whole numbers (class labels, row indices) are stored as floats; they are exact up to 2^24.
 #[derive(Clone)]
 pub struct Tensor(Rc<Inner>);

@@ -5,39 +5,10 @@ use crate::gpu::Captured;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A device value that the host rewrites between steps: step number, learning rate, the rows of a batch.
-#[derive(Clone)]
-pub struct Feed(Tensor);
-
-impl Feed {
-    /// A feed of `count` values, all zero.
-    pub fn new(device: &Device, shape: impl Into<super::Shape>) -> Feed {
-        Feed(Tensor::zeros(device, shape))
-    }
-
-    /// The tensor that kernels read. Its value is whatever was written last.
-    pub fn tensor(&self) -> &Tensor {
-        &self.0
-    }
-
-    /// Replaces the values, after everything recorded so far.
-    #[track_caller]
-    pub fn write(&self, values: &[f32]) {
-        assert_eq!(values.len(), self.0.numel(), "a feed of shape {} written with {}", self.0.shape(), values.len());
-        match self.0.storage() {
-            Storage::Gpu(slice) => {
-                if let Device::Gpu(gpu) = self.0.device() {
-                    gpu.write(slice, bytemuck::cast_slice(values));
-                }
-            }
-            Storage::Host(data) => *data.borrow_mut() = Rc::new(values.iter().map(|&v| v as f64).collect()),
-        }
-    }
-}
-
-/// A place for a value that each step replaces: parameters, moments, chains.
+/// A place for a value that changes from step to step: parameters, moments, chains, the step number.
 ///
-/// In a captured step the new value is copied to the place the next replay reads from.
+/// The step replaces it with [`Var::set`] (in a captured step the new value is copied to the place the next replay reads
+/// from), the host with [`Var::write`].
 #[derive(Clone)]
 pub struct Var(Rc<RefCell<Cell>>);
 
@@ -56,6 +27,12 @@ impl Var {
     /// A variable holding a copy of `value`, so that no two variables share memory.
     pub fn new(value: &Tensor) -> Var {
         Var(Rc::new(RefCell::new(Cell { value: copy(value), home: None })))
+    }
+
+    /// A variable of `shape` holding host data, in memory of its own.
+    #[track_caller]
+    pub fn from_host(device: &Device, shape: impl Into<super::Shape>, values: &[f32]) -> Var {
+        Var(Rc::new(RefCell::new(Cell { value: Tensor::new(device, shape, values), home: None })))
     }
 
     /// The value now.
@@ -80,6 +57,20 @@ impl Var {
             }
             Storage::Gpu(_) => value.detach(),
         };
+    }
+
+    /// Overwrites the value with host data of as many elements, after everything recorded so far.
+    ///
+    /// The memory stays where it is: captured steps, and tensors made from the value, see the new numbers.
+    #[track_caller]
+    pub fn write(&self, values: &[f32]) {
+        let value = self.get();
+        assert_eq!(values.len(), value.numel(), "a variable of shape {} written with {}", value.shape(), values.len());
+        match (value.device(), value.storage()) {
+            (Device::Gpu(gpu), Storage::Gpu(slice)) => gpu.write(slice, bytemuck::cast_slice(values)),
+            (_, Storage::Host(data)) => *data.borrow_mut() = Rc::new(values.iter().map(|&v| v as f64).collect()),
+            _ => unreachable!("a value lies where its device is"),
+        }
     }
 
     /// At the end of a capture: brings the new value to where the next replay reads it.
@@ -109,27 +100,25 @@ fn copy(value: &Tensor) -> Tensor {
     }
 }
 
-/// A step of a loop that does the same operations every time.
+/// A piece of work that does the same operations every time.
 ///
-/// On a GPU the first [`Step::run`] executes the closure and captures what it dispatches; later ones replay the list,
-/// without calling the closure. On the oracle every run calls the closure. Everything that changes between runs must
-/// come from a [`Feed`] or a [`Var`].
-pub struct Step<T> {
+/// On a GPU the first [`CapturedStep::run`] executes the closure and captures what it dispatches; later ones replay the
+/// list, without calling the closure. On the oracle every run calls the closure. Everything that changes between runs
+/// must come from a [`Var`] that the host writes or the step replaces.
+pub struct CapturedStep<T> {
     device: Device,
-    /// Whether to capture at all; eager steps give the same bits.
-    replay: bool,
     captured: Option<(T, Captured)>,
 }
 
-impl<T: Clone> Step<T> {
-    /// A step that is captured and replayed where the device can.
-    pub fn new(device: &Device) -> Step<T> {
-        Step { device: device.clone(), replay: true, captured: None }
+impl<T: Clone> CapturedStep<T> {
+    /// A step that has not run yet.
+    pub fn new(device: &Device) -> CapturedStep<T> {
+        CapturedStep { device: device.clone(), captured: None }
     }
 
-    /// A step that runs its closure every time.
-    pub fn eager(device: &Device) -> Step<T> {
-        Step { device: device.clone(), replay: false, captured: None }
+    /// Whether the next run replays what an earlier one captured.
+    pub fn is_captured(&self) -> bool {
+        self.captured.is_some()
     }
 
     /// Runs the step and returns the closure's value (tensors in it hold this run's results until the next run).
@@ -139,11 +128,6 @@ impl<T: Clone> Step<T> {
             return value.clone();
         }
         let Device::Gpu(gpu) = &self.device else { return step() };
-        if !self.replay {
-            let value = step();
-            gpu.flush();
-            return value;
-        }
         let (value, captured) = gpu.capture(|| {
             let value = step();
             REPLACED.with_borrow_mut(std::mem::take).iter().for_each(Var::settle);
@@ -151,10 +135,5 @@ impl<T: Clone> Step<T> {
         });
         self.captured = Some((value.clone(), captured));
         value
-    }
-
-    /// Dispatches and copies per replay, once captured.
-    pub fn commands(&self) -> Option<usize> {
-        self.captured.as_ref().map(|(_, captured)| captured.len())
     }
 }

@@ -1,44 +1,77 @@
 //! Contrastive divergence with a replay memory (Hinton 2002; Tieleman 2008; Du & Mordatch 2019).
 //!
-//! Each iteration: chains from the memory take K Langevin steps to x_neg and go back; then one Adam step on
-//!
-//! `L = mean E(x_pos) - mean E(x_neg) + gamma (mean E(x_pos)^2 + mean E(x_neg)^2)`.
-//!
-//! The first two terms are the maximum-likelihood gradient with x_neg in place of model samples; the last keeps the
-//! energies near zero, since nothing else fixes their offset.
+//! The gradient of the negative log likelihood of p(x) ~ exp(-E(x)) is `E_data[dE/dtheta] - E_p[dE/dtheta]`; chains that
+//! go on from where they stopped stand in for samples of p.
 
-use super::request::{SampleRequest, Samples};
-use super::trainer::{Algorithm, Figure, State};
-use super::{Batches, Trained, maps::plot_points};
+use super::{
+    Algorithm, Iteration, Learner, Loader, Model, Proposal, ReplayConfig, ReplayMemory, SampleRequest, Samples, State,
+};
 use crate::data::Dataset;
 use crate::energy::{Energy, EnergyConfig};
 use crate::error::{Error, Result};
 use crate::nn::Params;
 use crate::optim::AdamConfig;
-use crate::plot;
-use crate::sample::{Langevin, ReplayBuffer, ReplayConfig};
-use crate::tensor::{Device, Feed, Key, Step, Tensor};
+use crate::sample::Langevin;
+use crate::tensor::{Device, Key};
 use serde::{Deserialize, Serialize};
 
-/// Langevin steps that kept chains take before they count as samples, unless told otherwise.
-const SAMPLING_STEPS: usize = 100;
+impl Algorithm for ContrastiveDivergence {
+    /// K Langevin steps from the memory to x_neg, then one Adam step on
+    /// `L = mean E(x_pos) - mean E(x_neg) + gamma (mean E(x_pos)^2 + mean E(x_neg)^2)`.
+    fn iteration(&self, it: &mut Iteration) {
+        let Config { batch: n, data_noise, energy_l2: gamma, max_energy, .. } = self.config;
+        let x = self.data.batch(it).x; // [N, sample...]
+        let x_pos = &x + data_noise * it.normal("data noise", x.shape());
+
+        let start = self.proposal.propose(it, n);
+        let x_neg = self.config.langevin.run(&*self.energy, &start.x, &it.key("langevin"));
+        self.proposal.learn(it, &start, &x_neg);
+
+        let (e_pos, e_neg) = self.energy.pair(&x_pos, &x_neg); // [N] each
+        let gap = e_pos.mean() - e_neg.mean();
+        let loss = &gap + gamma * (e_pos.square().mean() + e_neg.square().mean());
+        let norm = self.learner.minimize(it, &loss);
+
+        it.metric("loss", &loss);
+        it.metric("energy_gap", &gap).limit(max_energy);
+        it.metric("energy_pos", &e_pos.mean()).limit(max_energy);
+        it.metric("energy_neg", &e_neg.mean()).limit(max_energy);
+        it.metric("gradient_norm", &norm);
+        it.metric("chain_displacement", &(&x_neg - &start.x).square().mean().sqrt()).limit(10.0 * self.width);
+    }
+
+    fn state(&self) -> Vec<(String, State)> {
+        self.learner.state("energy").into_iter().chain(self.proposal.state()).collect()
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, usize)> {
+        vec![("energy", self.learner.params.numel())]
+    }
+
+    fn advice(&self) -> String {
+        let Config { optimizer, langevin, energy_l2, .. } = &self.config;
+        format!(
+            "Lower algorithm.optimizer.rate.lr (now {}) or algorithm.langevin.step_size (now {}), take more \
+             algorithm.langevin.steps (now {}), or raise algorithm.energy_l2 (now {energy_l2})",
+            optimizer.rate.lr, langevin.step_size, langevin.steps
+        )
+    }
+}
 
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Data items per iteration; as many chains move.
+    /// N: data per iteration; as many chains move.
     pub batch: usize,
     /// Standard deviation of the normal noise added to the data: smooths what the energy has to fit.
     pub data_noise: f64,
-    /// gamma, the weight of the squared energies.
+    /// gamma, the weight of the squared energies: nothing else fixes their offset.
     pub energy_l2: f64,
     /// Training stops when a mean energy exceeds this.
     pub max_energy: f64,
-    /// Decay of the exponential moving average of the parameters.
+    /// Decay of the moving average of the parameters.
     pub ema: f64,
-    /// Whether steps are captured once and replayed; the numbers are the same.
-    pub replay_steps: bool,
     /// The energy function.
     pub energy: EnergyConfig,
     /// How chains move in training.
@@ -57,7 +90,6 @@ impl Default for Config {
             energy_l2: 0.0,
             max_energy: 1e4,
             ema: 0.999,
-            replay_steps: true,
             energy: EnergyConfig::Mlp(Default::default()),
             langevin: Langevin::default(),
             replay: ReplayConfig::default(),
@@ -66,179 +98,89 @@ impl Default for Config {
     }
 }
 
-/// The training state.
+impl Config {
+    fn check(&self) -> Result<()> {
+        let wrong = |what: String| Err(Error::setting(format!("algorithm.{what}")));
+        if !(self.data_noise >= 0.0 && self.data_noise.is_finite()) {
+            return wrong(format!("data_noise = {}: use 0 or a positive number", self.data_noise));
+        }
+        if !(self.energy_l2 >= 0.0 && self.energy_l2.is_finite()) {
+            return wrong(format!("energy_l2 = {}: use 0 or a positive number", self.energy_l2));
+        }
+        if !(self.max_energy > 0.0) {
+            return wrong(format!("max_energy = {}: use a positive number", self.max_energy));
+        }
+        self.optimizer.check("algorithm.optimizer")?;
+        crate::optim::check_ema("algorithm.ema", self.ema)?;
+        self.langevin.check("algorithm.langevin")?;
+        self.replay.check("algorithm.replay")
+    }
+}
+
+/// An energy under training.
 pub struct ContrastiveDivergence {
     config: Config,
-    device: Device,
-    key: Key,
-    /// The energy under training.
-    pub energy: Box<dyn Energy>,
-    /// Its parameters.
-    pub training: Trained,
-    batches: Batches,
-    /// The chains.
-    pub replay: ReplayBuffer,
-    clock: Feed,
-    step: Step<Tensor>,
+    energy: Box<dyn Energy>,
+    learner: Learner,
+    proposal: Box<dyn Proposal>,
+    data: Loader,
+    /// The widest side of the data's box.
+    width: f64,
 }
 
 impl ContrastiveDivergence {
-    /// Builds the energy, its optimiser and fresh chains; everything random follows from `key`.
+    /// The energy and the memory that the settings ask for; everything random follows from `key`.
     pub fn new(config: &Config, data: Dataset, device: &Device, key: &Key) -> Result<ContrastiveDivergence> {
+        config.check()?;
         let params = Params::new(device, key.named("parameters"));
         let energy = config.energy.build(&params.root(), &data.sample_shape)?;
-        let replay = ReplayBuffer::new(device, &data.sample_shape, config.batch, &config.replay, &key.named("replay"))?;
-        Ok(ContrastiveDivergence {
-            energy,
-            training: Trained::new(params, &config.optimizer, config.ema),
-            replay,
-            batches: Batches::new(device, data, config.batch, &key.named("batches"))?,
-            clock: Feed::new(device, [1]),
-            step: if config.replay_steps { Step::new(device) } else { Step::eager(device) },
-            config: config.clone(),
-            device: device.clone(),
-            key: key.clone(),
-        })
+        let (sample, bounds) = (&data.sample_shape, data.bounds());
+        let memory = ReplayMemory::new(device, sample, &bounds, config.batch, &config.replay, &key.named("replay"))?;
+        ContrastiveDivergence::with_parts(config, (energy, params), Box::new(memory), data, key)
     }
 
-    /// The data it learns.
-    pub fn data(&self) -> &Dataset {
-        self.batches.data()
-    }
-}
-
-/// The energy with its averaged parameters.
-struct Averaged<'a>(&'a ContrastiveDivergence);
-
-impl Energy for Averaged<'_> {
-    fn energy(&self, x: &Tensor) -> Tensor {
-        self.0.training.with_average(|| self.0.energy.energy(x))
+    /// The same algorithm with an energy (and its parameters) and a source of chains of your own.
+    pub fn with_parts(
+        config: &Config,
+        (energy, params): (Box<dyn Energy>, Params),
+        proposal: Box<dyn Proposal>,
+        data: Dataset,
+        key: &Key,
+    ) -> Result<ContrastiveDivergence> {
+        config.check()?;
+        let learner = Learner::new(&params, &config.optimizer, config.ema);
+        let width = data.bounds().iter().fold(0.0, |w: f64, b| w.max(b[1] - b[0]));
+        let data = Loader::new(params.device(), data, config.batch, &key.named("batches"))?;
+        Ok(ContrastiveDivergence { config: config.clone(), energy, learner, proposal, data, width })
     }
 }
 
-/// The work of one iteration, from device values only, so that it can be captured.
-fn iteration(cd: &ContrastiveDivergence) -> Tensor {
-    let config = &cd.config;
-    let key = cd.key.named("iteration").clocked(cd.clock.tensor());
+/// Langevin steps that kept chains take before they count as samples, unless told otherwise.
+const SAMPLING_STEPS: usize = 100;
 
-    let clean = cd.batches.rows();
-    let x_pos = match config.data_noise {
-        0.0 => clean,
-        std => &clean + &Tensor::normal(&cd.device, clean.shape(), &key.named("data noise")).mul_scalar(std),
-    };
-    let x_0 = cd.replay.draw(cd.clock.tensor());
-    let x_neg = config.langevin.run(&*cd.energy, &x_0, &key.named("langevin"));
-    cd.replay.put(&x_neg);
-
-    let n = config.batch;
-    let both = cd.energy.energy(&Tensor::concat(&[&x_pos, &x_neg], 0));
-    let (e_pos, e_neg) = (both.narrow(0, 0, n), both.narrow(0, n, n));
-    let gap = e_pos.mean() - e_neg.mean();
-    let loss = match config.energy_l2 {
-        0.0 => gap.clone(),
-        gamma => &gap + &both.square().mean().mul_scalar(2.0 * gamma),
-    };
-
-    let norm = cd.training.descend(&loss);
-
-    let moved = (&x_neg - &x_0).square().mean().sqrt();
-    let figures = [loss, gap, e_pos.mean(), e_neg.mean(), norm, moved].map(|f| f.detach().reshape([1]));
-    Tensor::concat(&figures.iter().collect::<Vec<_>>(), 0)
-}
-
-impl Algorithm for ContrastiveDivergence {
-    fn figures(&self) -> Vec<Figure> {
-        let figure = |name, limit| Figure { name, limit };
-        vec![
-            figure("loss", f64::MAX),
-            figure("energy_gap", self.config.max_energy),
-            figure("energy_pos", self.config.max_energy),
-            figure("energy_neg", self.config.max_energy),
-            figure("gradient_norm", f64::MAX),
-            // Chains that move ten times the width of their start in one iteration have left the data behind.
-            figure("chain_displacement", 10.0 * (self.config.replay.start.1 - self.config.replay.start.0)),
-        ]
+impl Model for ContrastiveDivergence {
+    fn sample_shape(&self) -> &[usize] {
+        &self.data.data().sample_shape
     }
 
-    fn step(&mut self, step: u64) -> Tensor {
-        self.clock.write(&[step as f32]);
-        self.batches.feed(step);
-        self.replay.feed(step);
-        self.training.feed(step);
-        let mut once = std::mem::replace(&mut self.step, Step::eager(&self.device));
-        let figures = once.run(|| iteration(self));
-        self.step = once;
-        figures
-    }
-
-    fn sizes(&self) -> Vec<(&'static str, usize)> {
-        vec![("energy", self.training.params.numel())]
-    }
-
-    fn state(&self) -> Vec<(String, State)> {
-        let mut state = self.training.state("energy");
-        state.push(("chains".to_string(), State::Value(self.replay.chains.clone())));
-        state
-    }
-
-    fn averaged(&self) -> Box<dyn Energy + '_> {
-        Box::new(Averaged(self))
+    fn energy(&self) -> Box<dyn Energy + '_> {
+        Box::new(self.learner.ema(&*self.energy))
     }
 
     fn temperature(&self) -> f64 {
         self.config.langevin.temperature
     }
 
-    fn item(&self) -> Vec<usize> {
-        self.data().sample_shape.clone()
-    }
-
     /// Chains of the memory, moved on for more Langevin steps.
     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
-        if !request.concepts.is_empty()
-            || request.known.is_some()
-            || request.trajectory
-            || request.step_scale != 1.0
-            || request.guidance != 0.0
-        {
-            return Err(Error::setting(
-                "classes, guidance, known parts, trajectories and step scales need a model trained by recovery_likelihood",
-            ));
-        }
-        let n = request.n;
-        let chains = self.replay.chains.get();
-        let size = chains.dim(0);
-        let rows: Vec<f32> = (0..n).map(|i| (i % size) as f32).collect();
-        let x_0 = chains.gather(0, &Tensor::new(&self.device, [n], &rows));
+        request.check_plain()?;
         let steps = request.steps.unwrap_or(SAMPLING_STEPS);
         let langevin = Langevin { steps, ..self.config.langevin.clone() };
-        let x = langevin.run(&Averaged(self), &x_0, key);
-        self.device.wait()?;
-        Ok(x.into())
+        Ok(langevin.run(&*self.energy(), &self.proposal.draw(request.n, key), key).into())
     }
 
-    fn pictures(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let chains = self.replay.chains.get();
-        let picture = match chains.shape()[1..] {
-            [2] => {
-                let (lo, hi) = self.config.replay.start;
-                plot_points(&*self.averaged(), self.temperature(), &self.device, [lo, hi], &chains.to_vec()?)?
-            }
-            [h, w, c] => {
-                let shown = 64.min(chains.dim(0));
-                plot::grid(&chains.narrow(0, 0, shown).to_vec()?, [shown, h, w, c], 8)
-            }
-            _ => return Ok(Vec::new()),
-        };
-        Ok(vec![("chains".to_string(), picture.png())])
-    }
-
-    fn advice(&self) -> String {
-        let Config { optimizer, langevin, energy_l2, .. } = &self.config;
-        format!(
-            "Lower algorithm.optimizer.rate.lr (now {}) or algorithm.langevin.step_size (now {}), take more \
-             algorithm.langevin.steps (now {}), or raise algorithm.energy_l2 (now {energy_l2})",
-            optimizer.rate.lr, langevin.step_size, langevin.steps
-        )
+    /// The chains as they are.
+    fn preview(&self, n: usize, key: &Key) -> Result<Samples> {
+        Ok(self.proposal.draw(n, key).into())
     }
 }

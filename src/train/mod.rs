@@ -1,21 +1,29 @@
-//! Training algorithms, one file each, and the loop that runs any of them.
+//! Training algorithms: a page for each paper, and the parts that all of them share.
+//!
+//! [`Algorithm`] is one iteration and its state; [`Training`] moves it on. An iteration is written with
+//! [`Iteration`] (randomness, host values, metrics), [`Learner`] (a net under training), [`Loader`] (batches),
+//! [`Proposal`] (where chains start) and the Langevin loop of [`sample`](crate::sample). A trained algorithm is a [`Model`].
 
-mod batches;
 pub mod contrastive_divergence;
-pub mod evaluate;
-mod maps;
+mod initializer_learner;
+mod iteration;
+mod learner;
+mod loader;
+mod model;
+mod proposal;
+mod recovery_config;
 pub mod recovery_likelihood;
-mod recovery_sampler;
+mod recovery_model;
 #[cfg(test)]
 mod recovery_tests;
-mod request;
-mod trained;
-mod trainer;
+mod training;
 
-pub use batches::Batches;
 pub use contrastive_divergence::ContrastiveDivergence;
-pub use maps::{plot_points, plot_trajectory};
+pub use initializer_learner::{InitializerLearner, Target};
+pub use iteration::{Iteration, Metric, Range};
+pub use learner::Learner;
+pub use loader::{Batch, Loader};
+pub use model::{Known, Model, SampleRequest, Samples};
+pub use proposal::{Proposal, ReplayConfig, ReplayMemory, Start};
 pub use recovery_likelihood::RecoveryLikelihood;
-pub use request::{Known, SampleRequest, Samples};
-pub use trained::Trained;
-pub use trainer::{Algorithm, Figure, Progress, State, Trainer, TrainerConfig, restore};
+pub use training::{Algorithm, Arriving, Metrics, Report, State, Training};

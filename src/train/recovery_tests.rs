@@ -1,12 +1,13 @@
 //! Recovery likelihood in one dimension, where every density can be integrated: the data are two Gaussians.
 
-use super::recovery_likelihood::{Config, RecoveryLikelihood, refine};
-use super::trainer::Algorithm;
+use super::Training;
+use super::recovery_likelihood::{Config, RecoveryLikelihood};
 use crate::data::{Dataset, Values};
 use crate::diffusion::{InitializerConfig, LevelSchedule, MlpInitializerConfig, RecoveryTable, Schedule, StepRule};
 use crate::energy::{Energy, LevelEnergyConfig};
 use crate::ops::langevin::LangevinStep;
 use crate::optim::{AdamConfig, RateConfig};
+use crate::sample::Chain;
 use crate::tensor::{Device, Key, Tensor};
 
 /// Weights, means and deviations of the data.
@@ -23,7 +24,7 @@ fn grid() -> impl Iterator<Item = f64> {
 
 /// log p_t(x) of the data at a level: each Gaussian shrinks and gets the level's noise.
 fn log_marginal(schedule: &Schedule, t: usize, x: f64) -> f64 {
-    let (signal, noise) = (schedule.alpha_bar(t).sqrt(), schedule.noise(t));
+    let (signal, noise) = (schedule.alpha_bar(t).sqrt(), schedule.sigma(t));
     let part = |(w, m, s): (f64, f64, f64)| {
         let variance = (signal * s).powi(2) + noise * noise;
         w * (-(x - signal * m).powi(2) / (2.0 * variance)).exp() / (std::f64::consts::TAU * variance).sqrt()
@@ -35,7 +36,7 @@ fn log_marginal(schedule: &Schedule, t: usize, x: f64) -> f64 {
 /// At t = T the model is the marginal of x_{T-1}.
 fn exact_conditional(schedule: &Schedule, t: usize, x_t: f64) -> Vec<f64> {
     let top = t == schedule.steps();
-    let (a, sigma) = (schedule.step_signal(t), schedule.step_noise(t));
+    let (a, sigma) = (schedule.step_alpha(t), schedule.step_sigma(t));
     normalised(grid().map(|y| match top {
         true => log_marginal(schedule, t - 1, y),
         false => log_marginal(schedule, t - 1, y / a) - (x_t - a * (y / a)).powi(2) / (2.0 * sigma * sigma),
@@ -65,7 +66,7 @@ struct Exact {
 
 impl Energy for Exact {
     fn energy(&self, y: &Tensor) -> Tensor {
-        let (signal, noise) = (self.schedule.alpha_bar(self.t - 1).sqrt(), self.schedule.noise(self.t - 1));
+        let (signal, noise) = (self.schedule.alpha_bar(self.t - 1).sqrt(), self.schedule.sigma(self.t - 1));
         let part = |(w, m, s): (f64, f64, f64)| {
             let variance = (signal * s).powi(2) + noise * noise;
             let exponent = y.affine(1.0 / self.a, -signal * m).square().mul_scalar(-0.5 / variance);
@@ -80,10 +81,9 @@ impl Energy for Exact {
 #[test]
 fn chains_on_the_exact_energy_sample_the_exact_conditional() {
     let device = Device::oracle();
-    for (schedule, rule) in [
-        (Schedule::cooperative(6), StepRule::Level { b2: 2e-4 }),
-        (Schedule::recovery6(), StepRule::Level { b2: 2e-4 }),
-    ] {
+    for (schedule, rule) in
+        [(Schedule::cdrl(6), StepRule::Level { b2: 2e-4 }), (Schedule::drl_t6(), StepRule::Level { b2: 2e-4 })]
+    {
         let table = RecoveryTable::new(&schedule, rule);
         for (t, x_t) in [(1, 0.4), (2, -0.5), (4, 0.8), (6, 0.1)] {
             let step = table.step(t);
@@ -94,7 +94,7 @@ fn chains_on_the_exact_energy_sample_the_exact_conditional() {
             let langevin = LangevinStep::new(0.5, step.s).coupling(step.coupling, &center);
             // Ten times the chain's memory, variance / s^2 steps (fewer where the density is narrower).
             let steps = (10.0 * variance / step.s.powi(2)).ceil() as usize;
-            let y = refine(&energy, &center, &langevin, steps, &Key::new(t as u64), |y| y).to_f64().unwrap();
+            let y = Chain::new(steps, langevin).run(&energy, &center, &Key::new(t as u64)).to_f64().unwrap();
             let got = y.iter().sum::<f64>() / n as f64;
             let spread = y.iter().map(|v| (v - got).powi(2)).sum::<f64>() / n as f64;
             // Five standard errors, and the bias of steps of this size: of order s^2 / variance.
@@ -157,7 +157,7 @@ fn trained_energies_agree_with_the_exact_conditionals() {
         ..Default::default()
     };
     let drl = Config {
-        schedule: LevelSchedule::Recovery6,
+        schedule: LevelSchedule::DrlT6,
         langevin_steps: 20,
         shared_noise: false,
         initializer: None,
@@ -165,12 +165,14 @@ fn trained_energies_agree_with_the_exact_conditionals() {
     };
     let device = Device::open().unwrap_or(Device::Oracle);
     for config in [config, drl] {
-        let mut model = RecoveryLikelihood::new(&config, data(20_000), &device, &Key::new(5)).unwrap();
+        let model = RecoveryLikelihood::new(&config, data(20_000), &device, &Key::new(5)).unwrap();
         let before: Vec<f64> = (1..=6).map(|t| conditional_kl(&model, t, model.table.step(t).a)).collect();
-        (0..STEPS).for_each(|step| drop(model.step(step)));
+        let mut training = Training::new(Box::new(model), &device, &Key::new(6), true);
+        (0..STEPS).for_each(|_| drop(pollster::block_on(training.advance())));
+        let model = training.algorithm();
         for t in 1..=6 {
             let a = model.table.step(t).a;
-            let (kl, without) = (conditional_kl(&model, t, a), conditional_kl(&model, t, 1.0));
+            let (kl, without) = (conditional_kl(model, t, a), conditional_kl(model, t, 1.0));
             println!(
                 "{:?} transition {t}: KL {kl:.4}, untrained {:.1}, without a {without:.4}",
                 config.schedule,

@@ -4,21 +4,23 @@ use crate::support;
 use ebm::prelude::*;
 
 /// A toy training loop with everything that changes between steps: a clock, a variable, fresh noise.
-pub fn run(device: &Device, mut step: Step<Tensor>, n: u64) -> Vec<u32> {
+pub fn run(device: &Device, mut captured: Option<CapturedStep<Tensor>>, n: u64) -> Vec<u32> {
     let key = Key::new(3).named("noise");
-    let clock = Feed::new(device, [1]);
+    let clock = Var::from_host(device, [1], &[0.0]);
     let weights = Var::new(&Tensor::uniform(device, [64, 8], &Key::new(1)));
     let mut losses = Vec::new();
     for i in 0..n {
         clock.write(&[i as f32]);
-        let loss = step.run(|| {
+        let step = || {
             let w = weights.get().tracked();
-            let x = Tensor::normal(device, [64, 8], &key.clocked(clock.tensor()));
+            let x = Tensor::normal(device, [64, 8], &key.clocked(&clock.get()));
             let loss = (&(&w * &x).silu() - &x.sin()).square().mean();
             let g = grad(&loss, &[&w]).remove(0);
             weights.set(&w - &g.mul_scalar(0.5));
             loss
-        });
+        };
+        let loss = captured.as_mut().map_or_else(step, |captured| captured.run(step));
+        device.flush();
         losses.push(loss.to_vec().unwrap()[0]);
     }
     losses.extend(weights.get().to_vec().unwrap());
@@ -28,8 +30,8 @@ pub fn run(device: &Device, mut step: Step<Tensor>, n: u64) -> Vec<u32> {
 #[test]
 fn replayed_steps_give_the_bits_of_eager_ones() {
     let Some(device) = support::gpu("replayed_steps_give_the_bits_of_eager_ones", false) else { return };
-    let eager = run(&device, Step::eager(&device), 6);
-    let replayed = run(&device, Step::new(&device), 6);
+    let eager = run(&device, None, 6);
+    let replayed = run(&device, Some(CapturedStep::new(&device)), 6);
     assert_eq!(eager, replayed);
     assert_ne!(eager[0], eager[1], "the loss must move");
 }
@@ -38,8 +40,8 @@ fn replayed_steps_give_the_bits_of_eager_ones() {
 fn a_thousand_steps_do_not_grow_device_memory() {
     let Some(device) = support::gpu("a_thousand_steps_do_not_grow_device_memory", false) else { return };
     let gpu = device.gpu().unwrap();
-    run(&device, Step::eager(&device), 20);
+    run(&device, None, 20);
     let before = (gpu.pool_stats().created, gpu.allocator_report());
-    run(&device, Step::eager(&device), 1000);
+    run(&device, None, 1000);
     assert_eq!(before, (gpu.pool_stats().created, gpu.allocator_report()));
 }

@@ -2,7 +2,7 @@
 //! derivatives of whole energies on the GPU.
 
 use crate::support;
-use ebm::cli::config::{AlgorithmConfig, RunConfig};
+use ebm::autodiff::grad_graph;
 use ebm::data::{Dataset, Split, Values};
 use ebm::diffusion::{InitializerConfig, MlpInitializerConfig, StepRule};
 use ebm::energy::{ConvConfig, ConvEnergy, Energy, EnergyConfig, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy};
@@ -10,11 +10,12 @@ use ebm::io::{Checkpoint, RunDir};
 use ebm::nn::{Params, UNetConfig};
 use ebm::optim::{Adam, AdamConfig, Ema};
 use ebm::prelude::*;
-use ebm::sample::{Langevin, ReplayConfig};
+use ebm::run::{Control, Registry, RunConfig, TrainerConfig, restore, train as run_training};
+use ebm::sample::Langevin;
 use ebm::train::contrastive_divergence::Config;
 use ebm::train::{
-    Algorithm, ContrastiveDivergence, Known, RecoveryLikelihood, SampleRequest, Trainer, TrainerConfig,
-    recovery_likelihood, restore,
+    Algorithm, ContrastiveDivergence, Known, Model, RecoveryLikelihood, ReplayConfig, SampleRequest, Training,
+    recovery_likelihood,
 };
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,42 +43,48 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// Trains to iteration 20, raising the stop flag after `interrupt` iterations.
-fn train(algorithm: &mut dyn Algorithm, run: &RunDir, from: u64, interrupt: Option<u64>) -> Result<()> {
-    let stop = AtomicBool::new(false);
-    let mut progress =
-        |p: &ebm::train::Progress| stop.store(interrupt.is_some_and(|at| p.done + 1 >= at), Ordering::Relaxed);
-    let config = TrainerConfig { steps: 20, log_every: 3, checkpoint_every: 7, sample_every: 20 };
-    Trainer { config, run, seed: 1, stop: &stop, progress: &mut progress }.train(algorithm, from)
+/// An algorithm with its iterations captured or run as Rust.
+fn start(algorithm: Box<dyn Algorithm>, device: &Device, capture: bool) -> Training {
+    Training::new(algorithm, device, &Key::new(1), capture)
 }
 
-/// Builds an algorithm whose steps are replayed or eager.
-type BuildAlgorithm<'a> = &'a dyn Fn(bool, &Device) -> Box<dyn Algorithm>;
+/// Trains to iteration 20, raising the stop flag after `interrupt` iterations.
+fn train(training: &mut Training, run: &RunDir, interrupt: Option<u64>) -> Result<()> {
+    let stop = AtomicBool::new(false);
+    let mut progress =
+        |p: &ebm::run::Progress| stop.store(interrupt.is_some_and(|at| p.done + 1 >= at), Ordering::Relaxed);
+    let config = TrainerConfig { steps: 20, log_every: 3, checkpoint_every: 7, sample_every: 20, capture: true };
+    let bounds = [[-4.0, 4.0]; 2];
+    run_training(training, &config, run, &bounds, 1, Control { stop: &stop, progress: &mut progress })
+}
 
-/// 20 iterations leave the bytes of 10 + 10, replayed or eager, on every device.
-fn resumes_exactly(name: &str, build: BuildAlgorithm) {
+/// 20 iterations leave the bytes of 10 + 10, captured or eager, on every device.
+fn resumes_exactly(name: &str, build: &dyn Fn(&Device) -> Box<dyn Algorithm>) {
     let mut devices = vec![Device::oracle()];
     devices.extend(support::gpu(name, false));
     for device in devices {
         let fresh = |part: &str| RunDir::create(folder(&format!("{name}-{part}")), "").unwrap();
         let (whole, parts, eager) = (fresh("whole"), fresh("parts"), fresh("eager"));
-        train(&mut *build(true, &device), &whole, 0, None).unwrap();
+        train(&mut start(build(&device), &device, true), &whole, None).unwrap();
 
-        let stopped = train(&mut *build(true, &device), &parts, 0, Some(10));
+        let stopped = train(&mut start(build(&device), &device, true), &parts, Some(10));
         assert!(matches!(stopped, Err(Error::Interrupted(10))), "{stopped:?}");
-        let mut resumed = build(true, &device);
-        let done = restore(&mut parts.load().unwrap(), &*resumed).unwrap();
+        let mut resumed = start(build(&device), &device, true);
+        let done = restore(&mut parts.load().unwrap(), resumed.algorithm()).unwrap();
         assert_eq!(done, 10);
-        train(&mut *resumed, &parts, done, None).unwrap();
+        resumed.resume_after(done);
+        train(&mut resumed, &parts, None).unwrap();
 
         let read = |run: &RunDir| std::fs::read(run.checkpoint_last()).unwrap();
         assert!(read(&whole) == read(&parts), "{device}: checkpoints differ");
-        train(&mut *build(false, &device), &eager, 0, None).unwrap();
-        assert!(read(&whole) == read(&eager), "{device}: eager and replayed checkpoints differ");
+        train(&mut start(build(&device), &device, false), &eager, None).unwrap();
+        assert!(read(&whole) == read(&eager), "{device}: eager and captured checkpoints differ");
 
         let rows = std::fs::read_to_string(parts.metrics()).unwrap();
-        let steps: Vec<&str> = rows.lines().skip(1).filter_map(|l| l.split(',').next()).collect();
-        assert_eq!(steps, ["0", "3", "6", "9", "12", "15", "18", "19"], "{device}");
+        let column = |i: usize| rows.lines().skip(1).filter_map(move |l| l.split(',').nth(i)).collect::<Vec<_>>();
+        assert_eq!(column(0), ["0", "3", "6", "9", "12", "15", "18", "19"], "{device}");
+        let wall: Vec<f64> = column(1).iter().map(|v| v.parse().unwrap()).collect();
+        assert!(wall.is_sorted(), "{device}: the clock of a resumed run goes on: {wall:?}");
         for run in [whole, parts, eager] {
             std::fs::remove_dir_all(run.root()).unwrap();
         }
@@ -86,9 +93,7 @@ fn resumes_exactly(name: &str, build: BuildAlgorithm) {
 
 #[test]
 fn an_interrupted_and_resumed_run_leaves_the_bytes_of_an_uninterrupted_one() {
-    resumes_exactly("contrastive", &|replay_steps, device| {
-        Box::new(build(&Config { replay_steps, ..config() }, device))
-    });
+    resumes_exactly("contrastive", &|device| Box::new(build(&config(), device)));
 }
 
 fn recovery_config() -> recovery_likelihood::Config {
@@ -106,18 +111,16 @@ fn recovery_config() -> recovery_likelihood::Config {
 
 #[test]
 fn recovery_likelihood_resumes_exactly() {
-    resumes_exactly("recovery", &|replay_steps, device| {
+    resumes_exactly("recovery", &|device| {
         let data = Dataset::load("toy:checkerboard-b:500", Split::Train).unwrap();
-        let config = recovery_likelihood::Config { replay_steps, ..recovery_config() };
-        Box::new(RecoveryLikelihood::new(&config, data, device, &Key::new(1)).unwrap())
+        Box::new(RecoveryLikelihood::new(&recovery_config(), data, device, &Key::new(1)).unwrap())
     });
 }
 
 #[test]
 fn conditional_image_training_resumes_exactly() {
-    resumes_exactly("images", &|replay_steps, device| {
-        let config = recovery_likelihood::Config { replay_steps, ..image_config() };
-        Box::new(RecoveryLikelihood::new(&config, labelled_images(), device, &Key::new(1)).unwrap())
+    resumes_exactly("images", &|device| {
+        Box::new(RecoveryLikelihood::new(&image_config(), labelled_images(), device, &Key::new(1)).unwrap())
     });
 }
 
@@ -149,15 +152,17 @@ fn samples_keep_what_is_known_and_refuse_what_the_model_cannot_do() {
     let config = image_config();
     let device = Device::open().unwrap_or(Device::Oracle);
     let new = |config: &recovery_likelihood::Config, data| RecoveryLikelihood::new(config, data, &device, &Key::new(1));
-    let mut model = new(&config, labelled_images()).unwrap();
-    (0..3).for_each(|step| drop(model.step(step)));
+    let model = new(&config, labelled_images()).unwrap();
+    let mut training = Training::new(Box::new(model), &device, &Key::new(1), true);
+    (0..3).for_each(|_| drop(pollster::block_on(training.advance())));
+    let model = training.algorithm();
 
     let values = Tensor::uniform(&device, [5, 4, 4, 1], &Key::new(2));
     let mask = Tensor::new(&device, [5, 4, 4, 1], &(0..80).map(|i| (i % 4 / 2) as f32).collect::<Vec<_>>());
     let known = Some(Known { values: values.clone(), mask: mask.clone() });
     let request = SampleRequest {
         known,
-        concepts: vec![vec![0], vec![1, 0, 1, 0, 1]],
+        conditions: vec![vec![0], vec![1, 0, 1, 0, 1]],
         guidance: 0.5,
         trajectory: true,
         ..SampleRequest::new(5)
@@ -175,13 +180,13 @@ fn samples_keep_what_is_known_and_refuse_what_the_model_cannot_do() {
     let error = |request: SampleRequest, model: &RecoveryLikelihood| {
         model.sample(&request, &Key::new(3)).err().unwrap().to_string()
     };
-    let class = |c| SampleRequest { concepts: vec![vec![c]], ..SampleRequest::new(1) };
-    assert!(error(class(2), &model).contains("classes 0 to 1"));
-    assert!(error(SampleRequest { guidance: 1.0, ..SampleRequest::new(1) }, &model).contains("guidance"));
+    let class = |c| SampleRequest { conditions: vec![vec![c]], ..SampleRequest::new(1) };
+    assert!(error(class(2), model).contains("classes 0 to 1"));
+    assert!(error(SampleRequest { guidance: 1.0, ..SampleRequest::new(1) }, model).contains("guidance"));
     assert!(
-        error(SampleRequest { concepts: vec![vec![0, 1]], ..SampleRequest::new(3) }, &model).contains("per concept")
+        error(SampleRequest { conditions: vec![vec![0, 1]], ..SampleRequest::new(3) }, model).contains("per concept")
     );
-    assert!(error(SampleRequest { step_scale: 0.0, ..SampleRequest::new(1) }, &model).contains("step scale"));
+    assert!(error(SampleRequest { step_scale: 0.0, ..SampleRequest::new(1) }, model).contains("step scale"));
     let plain = new(&recovery_likelihood::Config { conditional: false, ..config.clone() }, labelled_images()).unwrap();
     assert!(error(class(0), &plain).contains("conditional"));
     let unlabelled = Dataset::new("tiny", vec![4, 4, 1], Values::U8(vec![0; 32 * 16]));
@@ -194,9 +199,8 @@ fn the_published_presets_have_the_published_sizes() {
     for (preset, item, energy, initializer) in
         [("cdrl/cifar10", &[32, 32, 3][..], 34_833_152, 3_769_795), ("cdrl/checkerboard", &[2], 1_217_920, 58_432)]
     {
-        let AlgorithmConfig::RecoveryLikelihood(config) = RunConfig::load(preset, &[]).unwrap().algorithm else {
-            panic!("{preset} is not of recovery likelihood")
-        };
+        let config = RunConfig::load(&Registry::standard(), preset, &[]).unwrap();
+        let config: recovery_likelihood::Config = config.algorithm.settings().unwrap();
         let log_snr = vec![0.0; config.levels];
         let params = || Params::new(&Device::oracle(), Key::new(0));
         let (e, g) = (params(), params());
@@ -212,21 +216,20 @@ fn an_exploding_energy_stops_the_run_and_keeps_the_last_good_checkpoint() {
     bad.optimizer.rate.lr = 50.0;
     bad.energy_l2 = 0.0;
     let run = RunDir::create(folder("explode"), "").unwrap();
-    let mut cd = build(&bad, &Device::oracle());
-    let Err(Error::Diverged { step, seed: 1, what, advice }) = train(&mut cd, &run, 0, None) else {
+    let mut cd = start(Box::new(build(&bad, &Device::oracle())), &Device::oracle(), true);
+    let Err(Error::Diverged { step, seed: 1, what, advice }) = train(&mut cd, &run, None) else {
         panic!("the run did not diverge")
     };
     assert!(step > 0 && what.contains("energy") && advice.contains("algorithm.optimizer.rate.lr"), "{what}: {advice}");
-    if let Ok(checkpoint) = run.load() {
-        assert!(checkpoint.tensors.values().all(|t| t.data.iter().all(|v| v.is_finite())));
-    }
+    let checkpoint = run.load().unwrap();
+    assert!(checkpoint.tensors.values().all(|t| t.data.iter().all(|v| v.is_finite())));
     std::fs::remove_dir_all(run.root()).unwrap();
 }
 
 #[test]
 fn a_checkpoint_of_another_model_is_refused_by_name() {
     let run = RunDir::create(folder("other"), "").unwrap();
-    train(&mut build(&config(), &Device::oracle()), &run, 0, None).unwrap();
+    train(&mut start(Box::new(build(&config(), &Device::oracle())), &Device::oracle(), true), &run, None).unwrap();
     let wider =
         Config { energy: EnergyConfig::Mlp(MlpConfig { hidden: vec![32, 16], ..Default::default() }), ..config() };
     let mut checkpoint: Checkpoint = run.load().unwrap();
@@ -278,8 +281,9 @@ fn an_optimiser_step_in_parts_gives_the_bits_of_one() {
         let p = Var::new(&Tensor::new(device, [1000], &draw("p")));
         let adam = Adam::new(&p, AdamConfig { clip_norm: 0.0, ..Default::default() });
         let ema = Ema::new(&p, 0.5);
-        let norm = adam.step(&Tensor::new(device, [1000], &draw("g")));
-        ema.update();
+        let numbers = Tensor::new(device, [4], &adam.next_numbers());
+        let norm = adam.step(&Tensor::new(device, [1000], &draw("g")), &numbers);
+        ema.update(&Tensor::new(device, [1], &ema.next_decay()));
         (p.get().to_vec().unwrap(), ema.value().to_vec().unwrap(), norm.item().unwrap())
     };
     let (one, many) = (run(&whole), run(&parts));
@@ -291,14 +295,14 @@ fn an_optimiser_step_in_parts_gives_the_bits_of_one() {
 fn a_thousand_training_steps_do_not_grow_device_memory() {
     let Some(device) = support::gpu("a_thousand_training_steps_do_not_grow_device_memory", false) else { return };
     let gpu = device.gpu().unwrap();
-    for replay_steps in [true, false] {
-        let mut cd = build(&Config { replay_steps, ..config() }, &device);
+    for capture in [true, false] {
+        let mut cd = start(Box::new(build(&config(), &device)), &device, capture);
         let mut run = |steps: std::ops::Range<u64>| {
-            steps.for_each(|i| drop(cd.step(i)));
+            steps.for_each(|_| drop(pollster::block_on(cd.advance())));
             device.wait().unwrap();
             (gpu.pool_stats().created, gpu.allocator_report())
         };
         let before = run(0..30);
-        assert_eq!(before, run(30..1030), "replay {replay_steps}");
+        assert_eq!(before, run(30..1030), "capture {capture}");
     }
 }

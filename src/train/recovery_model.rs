@@ -8,12 +8,91 @@
 //!
 //! The last line, Tweedie's formula, is the mean of the clean data given x_0 under the model.
 
-use super::recovery_likelihood::{RecoveryLikelihood, refine};
-use super::request::{Known, SampleRequest, Samples};
-use crate::energy::{AtRows, Energy};
+use super::{Known, Model, RecoveryLikelihood, SampleRequest, Samples};
+use crate::energy::{ConditionedEnergy, Energy};
 use crate::error::{Error, Result};
+use crate::nn::condition_index;
 use crate::ops::langevin::LangevinStep;
+use crate::sample::Chain;
 use crate::tensor::{Key, Tensor, no_grad};
+
+impl Model for RecoveryLikelihood {
+    fn sample_shape(&self) -> &[usize] {
+        &self.data().sample_shape
+    }
+
+    fn energy(&self) -> Box<dyn Energy + '_> {
+        Box::new(self.marginal(1))
+    }
+
+    /// s_1^2: the energies are in units of the squared Langevin step.
+    fn temperature(&self) -> f64 {
+        self.table.step(1).s.powi(2)
+    }
+
+    fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
+        Sampler::new(self, request)?.run(request, key)
+    }
+
+    /// With the states at all levels; of images one class after another.
+    fn preview(&self, n: usize, key: &Key) -> Result<Samples> {
+        let conditions = match self.classes {
+            0 => Vec::new(),
+            classes => vec![(0..n).map(|i| (i % classes) as u32).collect()],
+        };
+        self.sample(&SampleRequest { conditions, trajectory: true, ..SampleRequest::new(n) }, key)
+    }
+
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn supports_inpainting(&self) -> bool {
+        true
+    }
+
+    fn levels(&self) -> Vec<(Box<dyn Energy + '_>, f64)> {
+        let level = |t| (Box::new(self.marginal(t)) as Box<dyn Energy + '_>, self.table.step(t).s.powi(2));
+        (1..=self.config.levels).map(level).collect()
+    }
+}
+
+impl RecoveryLikelihood {
+    /// E(a_t x, lambda_{t-1}) with averaged parameters, x in the data's units: the density of x_{t-1} is exp(-E / s_t^2).
+    pub fn marginal(&self, t: usize) -> Marginal<'_> {
+        let condition = Tensor::full(&self.device, [1], condition_index(t - 1, 0, self.classes) as f64);
+        let net = no_grad(|| self.learner.with_ema(|| self.energy.at(&condition)));
+        Marginal { of: self, net, a: self.table.step(t).a }
+    }
+
+    /// Whether samples are images rather than points.
+    pub(super) fn images(&self) -> bool {
+        self.data().sample_shape.len() == 3
+    }
+
+    /// From the units of the data set to those of the nets: images from [0, 1] to [-1, 1], points as they are.
+    pub(super) fn scaled(&self, x: &Tensor) -> Tensor {
+        if self.images() { x * 2.0 - 1.0 } else { x.clone() }
+    }
+
+    /// The way back.
+    fn unscaled(&self, x: &Tensor) -> Tensor {
+        if self.images() { x.affine(0.5, 0.5) } else { x.clone() }
+    }
+}
+
+/// See [`RecoveryLikelihood::marginal`].
+pub struct Marginal<'a> {
+    of: &'a RecoveryLikelihood,
+    net: ConditionedEnergy,
+    a: f64,
+}
+
+impl Energy for Marginal<'_> {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        self.net.energy(&(self.of.scaled(x) * self.a))
+    }
+}
 
 /// Images that move at once.
 const IMAGES_AT_ONCE: usize = 100;
@@ -28,7 +107,7 @@ pub(super) struct Sampler<'a> {
 }
 
 /// E = sum_i weight_i E(y; condition_i)
-struct Mixture(Vec<(f64, AtRows)>);
+struct Mixture(Vec<(f64, ConditionedEnergy)>);
 
 impl Energy for Mixture {
     fn energy(&self, y: &Tensor) -> Tensor {
@@ -42,40 +121,40 @@ fn sum(terms: impl Iterator<Item = (f64, Tensor)>) -> Tensor {
     scaled.reduce(|a, b| a + b).expect("at least one term")
 }
 
-/// Guidance of weight w towards concepts c_1..c_n, as weights of the conditions:
+/// Guidance of weight w towards conditions c_1..c_n, as weights of the conditions:
 ///
 /// `f = f(none) + sum_i (1 + w) (f(c_i) - f(none))`; for one concept `(1 + w) f(c) - w f(none)`, as in the CDRL code.
 /// For several it is the product of experts `p(y) prod p(y | c_i) / p(y)` with guidance; the paper's own form was not at hand.
-fn guidance(concepts: &[Vec<u32>], w: f64) -> Vec<(f64, Vec<u32>)> {
-    let none = 1.0 - concepts.len() as f64 * (1.0 + w);
-    let each = concepts.iter().map(|classes| (1.0 + w, classes.iter().map(|c| c + 1).collect()));
+fn guidance(conditions: &[Vec<u32>], w: f64) -> Vec<(f64, Vec<u32>)> {
+    let none = 1.0 - conditions.len() as f64 * (1.0 + w);
+    let each = conditions.iter().map(|classes| (1.0 + w, classes.iter().map(|c| c + 1).collect()));
     [(none, vec![0])].into_iter().chain(each).filter(|(weight, _)| *weight != 0.0).collect()
 }
 
 impl<'a> Sampler<'a> {
     /// Fails when the request does not fit the model.
     pub fn new(of: &'a RecoveryLikelihood, request: &SampleRequest) -> Result<Sampler<'a>> {
-        if of.classes == 0 && !request.concepts.is_empty() {
+        if of.classes == 0 && !request.conditions.is_empty() {
             return Err(Error::setting("this model was not told classes; train with algorithm.conditional = true"));
         }
-        if let Some(class) = request.concepts.iter().flatten().find(|&&c| c as usize >= of.classes) {
+        if let Some(class) = request.conditions.iter().flatten().find(|&&c| c as usize >= of.classes) {
             return Err(Error::setting(format!("class {class} of a model with classes 0 to {}", of.classes - 1)));
         }
         if !(request.step_scale > 0.0 && request.step_scale.is_finite()) {
             return Err(Error::setting(format!("step scale {}: use a positive number", request.step_scale)));
         }
-        if !request.guidance.is_finite() || (request.guidance != 0.0 && request.concepts.is_empty()) {
+        if !request.guidance.is_finite() || (request.guidance != 0.0 && request.conditions.is_empty()) {
             return Err(Error::setting("guidance needs a finite weight and a class to be guided to"));
         }
         let n = request.n;
-        if n == 0 || request.concepts.iter().any(|classes| classes.len() != 1 && classes.len() != n) {
+        if n == 0 || request.conditions.iter().any(|classes| classes.len() != 1 && classes.len() != n) {
             return Err(Error::setting(format!("{n} samples: ask for one or more, with one class or {n} per concept")));
         }
         let shape: Vec<usize> = [n].into_iter().chain(of.data().sample_shape.iter().copied()).collect();
         if request.known.as_ref().is_some_and(|k| k.values.shape().0 != shape || k.mask.shape().0 != shape) {
             return Err(Error::setting(format!("known values and their mask must have the samples' shape {shape:?}")));
         }
-        Ok(Sampler { of, terms: guidance(&request.concepts, request.guidance) })
+        Ok(Sampler { of, terms: guidance(&request.conditions, request.guidance) })
     }
 
     /// `request.n` samples, in parts that fit the device.
@@ -85,7 +164,6 @@ impl<'a> Sampler<'a> {
         for start in (0..request.n).step_by(at_once) {
             let range = [start, at_once.min(request.n - start)];
             parts.push(self.part(range, request, &key.index(start as u64)));
-            self.of.device.wait()?;
         }
         // Transposed: one tensor for each level, of all parts.
         let levels = parts[0].len();
@@ -107,7 +185,7 @@ impl<'a> Sampler<'a> {
         // The known part at level t: x* with as much noise.
         let noised = |t: usize, values: &Tensor| {
             let noise = Tensor::normal(&of.device, values.shape(), &key.named("known").index(t as u64));
-            values.mul_scalar(of.schedule.alpha_bar(t).sqrt()) + noise.mul_scalar(of.schedule.noise(t))
+            values.mul_scalar(of.schedule.alpha_bar(t).sqrt()) + noise.mul_scalar(of.schedule.sigma(t))
         };
         let keep = |x: Tensor, scale: f64, at: &Option<Tensor>| match (&known, at) {
             (Some(known), Some(at)) => known.mask.where_(&at.mul_scalar(scale), &x),
@@ -127,8 +205,8 @@ impl<'a> Sampler<'a> {
             let m = request.step_scale;
             let langevin = LangevinStep::new(0.5 * m * m, m * step.s).coupling(m * m * step.coupling, &x);
             let steps = request.steps.unwrap_or(of.config.langevin_steps);
-            let energy = self.energy(t, &terms);
-            let y = refine(&energy, &y_0, &langevin, steps, &key.named("langevin"), |y| keep(y, step.a, &below));
+            let chain = Chain::new(steps, langevin).after_each(|y| keep(y, step.a, &below));
+            let y = chain.run(&self.energy(t, &terms), &y_0, &key.named("langevin"));
             x = y.mul_scalar(1.0 / step.a);
             states.push(x.clone());
         }
@@ -144,21 +222,21 @@ impl<'a> Sampler<'a> {
 
     /// y_0 = g(x_t, lambda_t) + sqrt(v_t) n, or x_t where there is no initializer.
     fn propose(&self, x: &Tensor, t: usize, terms: &[(f64, Vec<u32>)], key: &Key) -> Tensor {
-        let Some((net, training)) = &self.of.initializer else { return x.clone() };
-        let means = || sum(terms.iter().map(|(weight, classes)| (*weight, net.mean(x, &self.rows(t, classes), None))));
-        let mean = no_grad(|| training.with_average(means));
-        mean + Tensor::normal(&self.of.device, x.shape(), key).mul_scalar(self.of.table.step(t).proposal)
+        let Some(initializer) = &self.of.initializer else { return x.clone() };
+        let mean = |(weight, classes): &(f64, Vec<u32>)| (*weight, initializer.mean(x, &self.condition(t, classes)));
+        let noise = Tensor::normal(&self.of.device, x.shape(), key) * self.of.table.step(t).proposal;
+        sum(terms.iter().map(mean)) + noise
     }
 
     fn energy(&self, t: usize, terms: &[(f64, Vec<u32>)]) -> Mixture {
-        let at = |(weight, classes): &(f64, Vec<u32>)| (*weight, self.of.energy.at(&self.rows(t, classes)));
-        no_grad(|| self.of.energy_training.with_average(|| Mixture(terms.iter().map(at).collect())))
+        let at = |(weight, classes): &(f64, Vec<u32>)| (*weight, self.of.energy.at(&self.condition(t, classes)));
+        no_grad(|| self.of.learner.with_ema(|| Mixture(terms.iter().map(at).collect())))
     }
 
-    /// The condition rows of transition t.
-    fn rows(&self, t: usize, classes: &[u32]) -> Tensor {
-        let row = |&c: &u32| ((t - 1) * (self.of.classes + 1) + c as usize) as f32;
-        Tensor::new(&self.of.device, [classes.len()], &classes.iter().map(row).collect::<Vec<_>>())
+    /// The condition indices of transition t.
+    fn condition(&self, t: usize, classes: &[u32]) -> Tensor {
+        let index = |&c: &u32| condition_index(t - 1, c as usize, self.of.classes) as f32;
+        Tensor::new(&self.of.device, [classes.len()], &classes.iter().map(index).collect::<Vec<_>>())
     }
 
     /// E[x | x_0] = (x_0 + (1 - abar_0) grad log p_0(x_0)) / sqrt(abar_0), log p_0(x_0) = -E(a_1 x_0) / s_1^2 + const.

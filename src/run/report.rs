@@ -1,22 +1,23 @@
 //! `report.html`: one file that shows a run.
 
-use super::eval;
-use super::session::Session;
+use super::{Scores, Session};
 use crate::error::{Error, Result};
 use crate::io::{Metrics, Report};
 use crate::plot::Curves;
-use serde_json::{Map, Value};
 
 /// Writes the report of a run: scores, pictures, curves, settings.
 pub fn write(session: &Session) -> Result<()> {
     let run = &session.run;
-    let mut report = Report::new(&format!("{} after {} iterations", session.config.preset, session.done));
+    let mut report = Report::new(&format!("{} after {} iterations", session.config.preset, session.training.done()));
     report.text(&format!("{} on {}, seed {}", session.config.data, session.device, session.config.seed));
 
-    if let Ok(text) = std::fs::read_to_string(run.root().join("scores.json")) {
-        let scores: Map<String, Value> = serde_json::from_str(&text).unwrap_or_default();
-        let rows: Vec<Vec<String>> = eval::lines(&scores).into_iter().map(|(a, b, c)| vec![a, b, c]).collect();
+    if let Ok(text) = std::fs::read_to_string(run.scores()) {
+        let scores = Scores::from_json(&text)?;
+        let rows: Vec<Vec<String>> = scores.scores.iter().map(|s| s.line().to_vec()).collect();
         report.section("Scores").table(&["score", "value", "compare"], &rows);
+        for why in &scores.skipped {
+            report.text(&format!("skipped {why}"));
+        }
     }
     report.section("Pictures");
     for (file, caption) in pictures(session)? {
@@ -26,18 +27,17 @@ pub fn write(session: &Session) -> Result<()> {
     report.section("Training");
     let metrics = Metrics::read(run.metrics())?;
     let steps = metrics.column("step").unwrap_or_default();
-    for figure in session.algorithm.figures() {
-        if let Some(values) = metrics.column(figure.name) {
-            report.svg(&Curves::new(figure.name).series(figure.name, steps, values).smooth(0.9).svg(), figure.name);
-        }
+    for (name, values) in metrics.columns.iter().filter(|(name, _)| name != "step" && name != "wall_s") {
+        report.svg(&Curves::new(name).series(name, steps, values).smooth(0.9).svg(), name);
     }
     report.section("Settings").listing("config.toml", &session.config.to_toml());
     report.write(run.report())
 }
 
 /// What `ebm eval` draws, with captions.
-const PLOTS: [(&str, &str); 6] = [
+const PLOTS: [(&str, &str); 7] = [
     ("density.png", "Energy, normalised density and samples after training"),
+    ("data.png", "The data"),
     ("inpainting.png", "Originals, their left halves, one sample, the mean of eight, the mean image"),
     ("guidance-0.png", "Classes without guidance"),
     ("guidance-0.5.png", "Guidance 0.5"),

@@ -1,0 +1,154 @@
+//! Every score that applies to a run, with the pictures that go with them.
+
+use super::scores::{self, Reference, Score, Scores};
+use super::{Session, pictures};
+use crate::data::{Dataset, Split};
+use crate::error::Result;
+use crate::io::atomic;
+use crate::plot;
+use crate::tensor::{Key, Tensor};
+use crate::train::SampleRequest;
+
+/// How much is spent on scores, and on what.
+#[derive(Clone, Debug)]
+pub struct Effort {
+    /// Langevin steps of the samples that are scored, if not the algorithm's own number.
+    pub steps: Option<usize>,
+    /// m: Langevin noise times m, drift times m^2.
+    pub step_scale: f64,
+    /// Samples of points.
+    pub points: usize,
+    /// Images per score.
+    pub images: usize,
+    /// The data set in place of the run's own.
+    pub data: Option<String>,
+}
+
+impl Default for Effort {
+    fn default() -> Effort {
+        Effort { steps: None, step_scale: 1.0, points: 10_000, images: 2000, data: None }
+    }
+}
+
+/// Whether a run can be scored right after training, without being asked: points are quick.
+pub fn is_quick(session: &Session) -> bool {
+    session.data.sample_shape.len() == 1
+}
+
+/// All scores of a run, also kept in its folder as `scores.json`, with pictures. Samples are checked first: a model that gives
+/// values that are no numbers is an error, not a score.
+pub fn evaluate(session: &Session, effort: &Effort) -> Result<Scores> {
+    let key = session.key().named("evaluation");
+    let spec = effort.data.as_ref().unwrap_or(&session.config.data);
+    let mut skipped = Vec::new();
+    let (n, scores) = match session.data.sample_shape.len() {
+        1 => (effort.points, points(session, effort, spec, &key)?),
+        _ => (effort.images, images(session, effort, spec, &key, &mut skipped)?),
+    };
+    let scores = Scores {
+        step: session.training.done(),
+        seed: session.config.seed,
+        weights: "ema".into(),
+        reference: spec.clone(),
+        n,
+        scores,
+        skipped,
+    };
+    atomic::write_bytes(session.run.scores(), scores.to_json().as_bytes())?;
+    Ok(scores)
+}
+
+fn points(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<Vec<Score>> {
+    let model = session.algorithm();
+    let (steps, step_scale) = (effort.steps, effort.step_scale);
+    let request = SampleRequest { steps, step_scale, ..SampleRequest::new(effort.points) };
+    let samples = checked(&model.sample(&request, &key.named("samples"))?.x)?;
+    let (energy, temperature) = (model.energy(), model.temperature());
+    let bounds = session.bounds();
+    if session.data.sample_shape == [2] {
+        let picture = pictures::points(&*energy, temperature, &bounds, &samples)?;
+        atomic::write_bytes(session.run.plot("density.png"), &picture.png())?;
+    }
+    if let (Some(toy), None) = (session.toy(), &effort.data) {
+        return scores::points(&*energy, temperature, &Reference::Density(toy), &samples, key);
+    }
+    let (train, test) = (session.registry.load(spec, Split::Train)?, session.registry.load(spec, Split::Test)?);
+    if session.data.sample_shape == [2] {
+        let some = train.rows(&(0..train.len().min(10_000)).collect::<Vec<_>>());
+        atomic::write_bytes(session.run.plot("data.png"), &pictures::cloud("data", &bounds, &some).png())?;
+    }
+    let reference = Reference::Points { train: &train, test: &test, bounds: &bounds };
+    scores::points(&*energy, temperature, &reference, &samples, key)
+}
+
+fn images(session: &Session, effort: &Effort, spec: &str, key: &Key, skipped: &mut Vec<String>) -> Result<Vec<Score>> {
+    let (model, device) = (session.algorithm(), &session.device);
+    let data = session.registry.load(spec, Split::Test)?;
+    let mut list = Vec::new();
+    for (name, other) in &session.config.ood {
+        // A set that is not here is no reason to go without the other scores.
+        match session.registry.load(other, Split::Test) {
+            Ok(other) => {
+                let value = scores::out_of_distribution(&*model.energy(), device, &data, &other, effort.images)?;
+                list.push(Score::new(format!("ood.{name}"), value).note("AUROC of -E, 0.5 is chance"));
+            }
+            Err(why) => skipped.push(format!("ood.{name}: {why}")),
+        }
+    }
+    if !model.supports_inpainting() {
+        return Ok(list);
+    }
+    let train = session.registry.load(spec, Split::Train)?;
+    let key_of = key.named("inpainting");
+    let (psnr, picture) = scores::inpainting(model, device, [&train, &data], 64, effort.steps, &key_of)?;
+    atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
+    list.extend(psnr);
+    if model.classes() > 0 {
+        list.extend(agreement(session, &train, &data, effort.steps, key)?);
+    }
+    Ok(list)
+}
+
+/// How often samples have the class that was asked for, by guidance weight, beside the same measure of real images.
+fn agreement(
+    session: &Session,
+    train: &Dataset,
+    test: &Dataset,
+    steps: Option<usize>,
+    key: &Key,
+) -> Result<Vec<Score>> {
+    let (n, classes) = (100, session.algorithm().classes() as u32);
+    let references = train.select(&(0..train.len().min(10_000)).collect::<Vec<_>>());
+    let asked: Vec<u32> = (0..n as u32).map(|i| i % classes).collect();
+    let some: Vec<usize> = (0..test.len().min(500)).collect();
+    let labels: Vec<u32> = some.iter().filter_map(|&i| Some(test.labels.as_ref()?[i])).collect();
+    let real = scores::class_agreement(&test.rows(&some), &labels, &references);
+    let mut list = Vec::new();
+    for guidance in [0.0, 0.5, 1.0, 2.0] {
+        let request = SampleRequest { conditions: vec![asked.clone()], guidance, steps, ..SampleRequest::new(n) };
+        let x = checked(&session.algorithm().sample(&request, &key.named("classes"))?.x)?;
+        if let &[n, h, w, c] = &x.shape()[..] {
+            let picture = plot::grid(&x.to_vec()?, [n, h, w, c], classes as usize);
+            atomic::write_bytes(session.run.plot(&format!("guidance-{guidance}.png")), &picture.png())?;
+        }
+        let value = scores::class_agreement(&x.to_vec()?, &asked, &references);
+        let score = Score::new(format!("class_agreement.w_{guidance}"), value).against("test images", real);
+        list.push(score.note("by the nearest of 10 000 training images"));
+    }
+    Ok(list)
+}
+
+/// The samples, if all of them are numbers.
+///
+/// # Errors
+/// [`crate::Error::Setting`] that says how many are not.
+pub fn checked(samples: &Tensor) -> Result<Tensor> {
+    let bad = samples.to_vec()?.iter().filter(|v| !v.is_finite()).count();
+    match bad {
+        0 => Ok(samples.clone()),
+        _ => Err(crate::Error::setting(format!(
+            "{bad} of {} sampled values are not finite numbers: take more, smaller Langevin steps",
+            samples.numel()
+        ))),
+    }
+}

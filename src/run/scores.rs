@@ -1,0 +1,370 @@
+//! Scores as values, and how each is computed: for points the measures of the 2-D protocol and those that need no known
+//! density, for images out-of-distribution detection, inpainting, and whether samples have the class that was asked for.
+
+use crate::data::{Dataset, Toy};
+use crate::energy::Energy;
+use crate::error::{Error, Result};
+use crate::metrics::{Grid, auc, floor, mode_score, sliced_wasserstein, support_score};
+use crate::plot::{self, Picture};
+use crate::tensor::{Device, Key, Tensor, no_grad};
+use crate::train::{Known, Model, SampleRequest};
+use serde::{Deserialize, Serialize};
+
+/// Projections and repetitions of the sliced Wasserstein protocol, and the side of the grid.
+const PROJECTIONS: usize = 1000;
+const SEEDS: usize = 5;
+const GRID: usize = 400;
+
+/// Every score of a run, with what they were computed from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// Iterations that the model was trained for.
+    pub step: u64,
+    /// The run's seed.
+    pub seed: u64,
+    /// Which weights: `ema`.
+    pub weights: String,
+    /// The data set that the model is held against.
+    pub reference: String,
+    /// Samples, points or images per score.
+    pub n: usize,
+    /// The scores.
+    pub scores: Vec<Score>,
+    /// What could not be scored, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
+}
+
+/// One number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// `sw2`, `ood.mnist`, ...
+    pub name: String,
+    /// The number; NaN is written as null.
+    #[serde(deserialize_with = "number_or_null")]
+    pub value: f64,
+    /// What to hold it against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub against: Option<Against>,
+    /// How it is meant.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// The number that a perfect model would reach.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Against {
+    /// `floor`, `ceiling`, ...
+    pub what: String,
+    /// The number.
+    #[serde(deserialize_with = "number_or_null")]
+    pub value: f64,
+}
+
+fn number_or_null<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
+}
+
+impl Score {
+    /// A bare number.
+    pub fn new(name: impl Into<String>, value: f64) -> Score {
+        Score { name: name.into(), value, against: None, note: String::new() }
+    }
+
+    /// Beside what a perfect model would reach.
+    pub fn against(self, what: &str, value: f64) -> Score {
+        Score { against: Some(Against { what: what.into(), value }), ..self }
+    }
+
+    /// With a word on how it is meant.
+    pub fn note(self, note: &str) -> Score {
+        Score { note: note.into(), ..self }
+    }
+
+    /// Name, number, and what to compare it with, as text.
+    pub fn line(&self) -> [String; 3] {
+        let number = |x: f64| if x.fract() == 0.0 && x.abs() < 1e6 { format!("{x}") } else { format!("{x:.4}") };
+        let against = self.against.as_ref().map(|a| format!("({} {})", a.what, number(a.value)));
+        let note = (!self.note.is_empty()).then(|| format!("({})", self.note));
+        [self.name.clone(), number(self.value), against.into_iter().chain(note).collect::<Vec<_>>().join(" ")]
+    }
+}
+
+impl Scores {
+    /// The score called `name`.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.scores.iter().find(|s| s.name == name).map(|s| s.value)
+    }
+
+    /// As JSON.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_else(|e| panic!("scores are always JSON: {e}"))
+    }
+
+    /// Reads what [`Scores::to_json`] wrote.
+    pub fn from_json(text: &str) -> Result<Scores> {
+        serde_json::from_str(text).map_err(|e| Error::setting(format!("scores: {e}")))
+    }
+}
+
+/// What a model of points is held against.
+pub enum Reference<'a> {
+    /// A known density: every measure applies.
+    Density(Toy),
+    /// Training and held-out points, and the box of the data.
+    Points { train: &'a Dataset, test: &'a Dataset, bounds: &'a [[f64; 2]] },
+}
+
+impl Reference<'_> {
+    /// `n` true points for seed `i`; `held_out` ones, or those of the training set.
+    fn draw(&self, n: usize, key: &Key, held_out: bool) -> Vec<f32> {
+        match self {
+            Reference::Density(toy) => toy.sample(n, key),
+            Reference::Points { train, test, .. } => {
+                let set = if held_out { test } else { train };
+                let order = key.permutation(set.len());
+                set.rows(&order[..n.min(set.len())])
+            }
+        }
+    }
+
+    fn bounds(&self, dims: usize) -> Vec<[f64; 2]> {
+        match self {
+            Reference::Density(toy) => vec![toy.bounds(); dims],
+            Reference::Points { bounds, .. } => (0..dims).map(|d| bounds[d.min(bounds.len() - 1)]).collect(),
+        }
+    }
+
+    /// The most points that two disjoint true samples can have.
+    fn most(&self) -> usize {
+        match self {
+            Reference::Density(_) => usize::MAX,
+            Reference::Points { train, test, .. } => train.len().min(test.len()),
+        }
+    }
+}
+
+/// Energies of host rows `[n, sample...]`, computed in parts of `at_once` rows.
+pub fn energies(
+    energy: &dyn Energy,
+    device: &Device,
+    sample: &[usize],
+    rows: &[f32],
+    at_once: usize,
+) -> Result<Vec<f32>> {
+    let size: usize = sample.iter().product();
+    let mut out = Vec::with_capacity(rows.len() / size);
+    for part in rows.chunks(size * at_once) {
+        let shape: Vec<usize> = [part.len() / size].into_iter().chain(sample.iter().copied()).collect();
+        out.extend(no_grad(|| energy.energy(&Tensor::new(device, shape, part))).to_vec()?);
+    }
+    Ok(out)
+}
+
+/// Scores of a model of points `[D]` and of `samples [n, D]` drawn from it.
+///
+/// `sw1`, `sw2` are means over five reference sets, beside the floors that two true samples reach; `auc` is that of -E
+/// between data and uniform points on the box. For a known density in the plane also `grid_kl`, KL(true || model), and
+/// `nll`, that of fresh data, in nats, both normalised on a grid that reaches one unit beyond the box; the modes and masses.
+pub fn points(
+    energy: &dyn Energy,
+    temperature: f64,
+    reference: &Reference,
+    samples: &Tensor,
+    key: &Key,
+) -> Result<Vec<Score>> {
+    let (device, dims) = (samples.device(), samples.dim(1));
+    let samples = samples.to_vec()?;
+    let n = (samples.len() / dims).min(reference.most());
+    let part = &samples[..n * dims];
+    let at_temperature = |rows: &[f32]| -> Result<Vec<f32>> {
+        let e = energies(energy, device, &[dims], rows, 8192)?;
+        Ok(e.into_iter().map(|e| e / temperature as f32).collect())
+    };
+    let distance =
+        |a: &[f32], b: &[f32], key: &Key| sliced_wasserstein(a, b, dims, PROJECTIONS, &key.named("directions"));
+    let all: Vec<_> = (0..SEEDS as u64)
+        .map(|i| distance(part, &reference.draw(n, &key.index(i).named("reference"), true), &key.index(i)))
+        .collect();
+    let mean = |f: fn(&crate::metrics::SlicedWasserstein) -> f64| all.iter().map(f).sum::<f64>() / SEEDS as f64;
+    let least = match reference {
+        Reference::Density(toy) => {
+            let least = floor(|k| toy.sample(n, k), dims, PROJECTIONS, SEEDS, &key.named("floor"));
+            [least.sw1[0], least.sw2[0]]
+        }
+        Reference::Points { .. } => {
+            let pair = |i: u64| {
+                let key = key.named("floor").index(i);
+                let (a, b) = (reference.draw(n, &key.named("a"), false), reference.draw(n, &key.named("b"), true));
+                distance(&a, &b, &key)
+            };
+            let all: Vec<_> = (0..SEEDS as u64).map(pair).collect();
+            let mean = |f: fn(&crate::metrics::SlicedWasserstein) -> f64| all.iter().map(f).sum::<f64>() / SEEDS as f64;
+            [mean(|s| s.sw1), mean(|s| s.sw2)]
+        }
+    };
+    let mut scores = vec![
+        Score::new("sw1", mean(|s| s.sw1)).against("floor", least[0]),
+        Score::new("sw2", mean(|s| s.sw2)).against("floor", least[1]),
+    ];
+
+    let data_rows = reference.draw(n, &key.named("data"), true);
+    let data = at_temperature(&data_rows)?;
+    let (bounds, box_key) = (reference.bounds(dims), key.named("box"));
+    let inside =
+        |i: usize| bounds[i % dims][0] + (bounds[i % dims][1] - bounds[i % dims][0]) * box_key.uniform(i as u64);
+    let uniform: Vec<f32> = (0..dims * n).map(|i| inside(i) as f32).collect();
+    let likely = |e: &[f32]| e.iter().map(|e| -e).collect::<Vec<f32>>();
+    let told = Score::new("auc", auc(&likely(&data), &likely(&at_temperature(&uniform)?)).value);
+    let Reference::Density(toy) = reference else {
+        scores.push(told.note("of -E between held-out points and uniform ones on their box"));
+        return Ok(scores);
+    };
+    scores.push(match toy.auc_ceiling() {
+        Some(ceiling) => told.against("ceiling", ceiling),
+        None => told,
+    });
+
+    let [lo, hi] = toy.bounds();
+    let grid = Grid { bounds: [lo - 1.0, hi + 1.0], n: GRID };
+    let on_grid = at_temperature(&grid.points())?;
+    if toy.log_density([0.0, 0.0]).is_some() {
+        let truth = |x| toy.log_density(x).unwrap_or(f64::NEG_INFINITY);
+        scores.push(Score::new("grid_kl", grid.kl(&on_grid, truth)));
+    }
+    let nll = Score::new("nll", grid.nll(&on_grid, &data).value);
+    scores.push(match toy.entropy() {
+        Some(entropy) => nll.against("entropy of the data", entropy),
+        None => nll,
+    });
+    if let Some(modes) = toy.modes() {
+        let score = mode_score(&samples, &modes);
+        scores.push(Score::new("modes", score.covered as f64).against("all", modes.centres.len() as f64));
+        scores.push(Score::new("mode_mass_deviation", score.mass_deviation));
+    }
+    if let Some(squares) = toy.squares() {
+        let score = support_score(&samples, &squares);
+        let within = score.mass.iter().map(|m| (m / score.inside - 1.0 / score.mass.len() as f64).abs());
+        scores.push(Score::new("inside", score.inside).against("all", 1.0));
+        scores.push(Score::new("mode_mass_deviation", score.mass_deviation).note("shares of all samples"));
+        scores.push(Score::new("mass_deviation_inside", within.fold(0.0, f64::max)).note("of the samples inside"));
+    }
+    Ok(scores)
+}
+
+/// PSNR in dB of the right half of `data`'s first `n` images filled in from the left, the mean over images of each one's own:
+/// of one sample, of the mean of [`MEAN_OF`] samples (an estimate of the posterior mean), and of the mean image of `train` as
+/// the baseline. Also a picture: original, known half, one sample, mean, baseline, a row each.
+///
+/// One sample cannot win against the mean: its squared error is the posterior variance counted twice.
+pub fn inpainting(
+    model: &dyn Model,
+    device: &Device,
+    [train, data]: [&Dataset; 2],
+    n: usize,
+    steps: Option<usize>,
+    key: &Key,
+) -> Result<(Vec<Score>, Picture)> {
+    let &[h, w, c] = data.sample_shape.as_slice() else { panic!("inpainting wants images") };
+    let (size, n) = (h * w * c, n.min(data.len()));
+    let hidden = |i: usize| i / c % w >= w / 2;
+    let truth = data.rows(&(0..n).collect::<Vec<_>>());
+    let mask: Vec<f32> = (0..n * size).map(|i| if hidden(i % size) { 0.0 } else { 1.0 }).collect();
+    let known =
+        Known { values: Tensor::new(device, [n, h, w, c], &truth), mask: Tensor::new(device, [n, h, w, c], &mask) };
+    let request = SampleRequest { known: Some(known), steps, ..SampleRequest::new(n) };
+    let draws: Vec<Vec<f32>> =
+        (0..MEAN_OF as u64).map(|i| model.sample(&request, &key.index(i))?.x.to_vec()).collect::<Result<_>>()?;
+    let mean = |i: usize| draws.iter().map(|d| d[i]).sum::<f32>() / MEAN_OF as f32;
+    let mean: Vec<f32> = (0..n * size).map(mean).collect();
+
+    let shown = train.rows(&(0..train.len().min(10_000)).collect::<Vec<_>>());
+    let mut average = vec![0.0f64; size];
+    shown.chunks_exact(size).for_each(|x| average.iter_mut().zip(x).for_each(|(a, &v)| *a += f64::from(v)));
+    let images = (shown.len() / size) as f64;
+    let filled = |i: usize| if hidden(i % size) { (average[i % size] / images) as f32 } else { truth[i] };
+    let baseline: Vec<f32> = (0..n * size).map(filled).collect();
+
+    // A perfect image would have an infinite PSNR: an error of one part in 1000 counts as 60 dB.
+    let psnr_of = |x: &[f32], image: usize| {
+        let errors =
+            (image * size..(image + 1) * size).filter(|&i| hidden(i % size)).map(|i| f64::from(x[i] - truth[i]));
+        let (count, sum) = errors.fold((0.0, 0.0), |(k, s), e| (k + 1.0, s + e * e));
+        -10.0 * (sum / count).max(1e-6).log10()
+    };
+    let psnr = |x: &[f32]| (0..n).map(|image| psnr_of(x, image)).sum::<f64>() / n as f64;
+    let note = "right half from the left; PSNR in dB";
+    let baseline_psnr = psnr(&baseline);
+    let scores = vec![
+        Score::new("inpainting.one_sample", psnr(&draws[0])).note(note),
+        Score::new("inpainting.mean_of_8", psnr(&mean)).against("mean image", baseline_psnr).note(note),
+    ];
+    let halves: Vec<f32> = truth.iter().zip(&mask).map(|(v, m)| if *m == 1.0 { *v } else { 0.5 }).collect();
+    let columns = n.min(16);
+    let rows: Vec<f32> = [&truth, &halves, &draws[0], &mean, &baseline]
+        .into_iter()
+        .flat_map(|images| images[..columns * size].iter().copied())
+        .collect();
+    Ok((scores, plot::grid(&rows, [5 * columns, h, w, c], columns)))
+}
+
+/// Samples whose mean estimates the posterior mean of an inpainted image.
+pub const MEAN_OF: usize = 8;
+
+/// The fraction of images `[n, sample...]` whose nearest neighbour among `references` (Euclidean, pixels) has the class
+/// they were asked for.
+pub fn class_agreement(images: &[f32], asked: &[u32], references: &Dataset) -> f64 {
+    let size = references.sample_len();
+    let labels = references.labels.as_deref().unwrap_or_default();
+    let rows = references.rows(&(0..references.len()).collect::<Vec<_>>());
+    let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f32>();
+    let nearest = |x: &[f32]| {
+        let all = rows.chunks_exact(size).map(|row| distance(x, row));
+        let best = all.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
+        best.map(|(i, _)| labels[i])
+    };
+    let right = images.chunks_exact(size).zip(asked).filter(|(x, class)| nearest(x) == Some(**class)).count();
+    right as f64 / asked.len() as f64
+}
+
+/// AUROC of -E telling the first `n` samples of `data` from those of `other`: 1 when every outlier has the higher energy.
+pub fn out_of_distribution(
+    energy: &dyn Energy,
+    device: &Device,
+    data: &Dataset,
+    other: &Dataset,
+    n: usize,
+) -> Result<f64> {
+    if other.sample_shape != data.sample_shape {
+        let (theirs, ours) = (&other.sample_shape, &data.sample_shape);
+        return Err(Error::setting(format!("{} has samples of shape {theirs:?}, the model of {ours:?}", other.name)));
+    }
+    let rows = |set: &Dataset| set.rows(&(0..n.min(set.len())).collect::<Vec<_>>());
+    let of = |set: &Dataset| energies(energy, device, &data.sample_shape, &rows(set), 250);
+    Ok(auc(&of(other)?, &of(data)?).value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scores_survive_a_round_trip_through_json() {
+        let scores = Scores {
+            step: 10,
+            seed: 3,
+            weights: "ema".into(),
+            reference: "toy:rings".into(),
+            n: 5,
+            scores: vec![
+                Score::new("sw2", 0.125).against("floor", 0.0625),
+                Score::new("ood.mnist", f64::NAN).note("AUROC of -E"),
+            ],
+            skipped: vec!["ood.x: missing".into()],
+        };
+        let back = Scores::from_json(&scores.to_json()).unwrap();
+        assert_eq!((back.scores[0].clone(), back.skipped.clone()), (scores.scores[0].clone(), scores.skipped.clone()));
+        assert!(back.get("ood.mnist").unwrap().is_nan() && back.get("sw2") == Some(0.125));
+        assert_eq!(back.scores[0].line(), ["sw2", "0.1250", "(floor 0.0625)"]);
+    }
+}

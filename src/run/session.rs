@@ -1,0 +1,140 @@
+//! A run that is open: settings, device, training and folder.
+
+use super::config::RunConfig;
+use super::registry::Registry;
+use super::saving::restore;
+use super::trainer::{Control, train};
+use crate::data::{Dataset, Split, Toy};
+use crate::error::{Error, Result};
+use crate::io::{RunDir, atomic};
+use crate::tensor::{Device, Key};
+use crate::train::{Algorithm, Training};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// What a model needs to know of the data it was trained on, kept in the run's folder: sampling needs no data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataInfo {
+    /// What it was.
+    pub name: String,
+    /// The shape of one sample.
+    pub sample_shape: Vec<usize>,
+    /// How many classes its labels name; 0 without labels.
+    pub classes: usize,
+    /// The box of the samples; see [`Dataset::bounds`].
+    pub bounds: Vec<[f64; 2]>,
+}
+
+impl DataInfo {
+    /// The description of a data set.
+    pub fn of(data: &Dataset) -> DataInfo {
+        DataInfo {
+            name: data.name.clone(),
+            sample_shape: data.sample_shape.clone(),
+            classes: data.class_count(),
+            bounds: data.bounds(),
+        }
+    }
+}
+
+/// A run as commands see it.
+pub struct Session {
+    /// Its settings, complete.
+    pub config: RunConfig,
+    /// What can be asked for by name.
+    pub registry: Registry,
+    /// Where it computes.
+    pub device: Device,
+    /// The algorithm and how far it is.
+    pub training: Training,
+    /// Its folder.
+    pub run: RunDir,
+    /// What it learns from.
+    pub data: DataInfo,
+}
+
+impl Session {
+    /// A fresh run in a new folder: `out`, or one under `runs/` named after the preset.
+    pub fn create(registry: &Registry, config: RunConfig, device: &Device, out: Option<&Path>) -> Result<Session> {
+        let data = registry.load(&config.data, Split::Train)?;
+        let info = DataInfo::of(&data);
+        let training = build(registry, &config, data, device)?;
+        device.wait()?;
+        let folder = out.map_or_else(|| RunDir::unused("runs", &config.preset), Path::to_path_buf);
+        let run = RunDir::create(folder, &config.to_toml())?;
+        let text = serde_json::to_string_pretty(&info).map_err(Error::setting)?;
+        atomic::write_bytes(run.data(), text.as_bytes())?;
+        Ok(Session { config, registry: registry.clone(), device: device.clone(), training, run, data: info })
+    }
+
+    /// A run that exists, with the state of its newest checkpoint, ready to go on: the data set is loaded.
+    pub fn open(registry: &Registry, folder: &Path, device: &Device) -> Result<Session> {
+        let (run, config) = settings(registry, folder)?;
+        let data = registry.load(&config.data, Split::Train)?;
+        Session::restored(registry, run, config, data, device)
+    }
+
+    /// A run that exists, as a model: its data set need not be there.
+    pub fn open_model(registry: &Registry, folder: &Path, device: &Device) -> Result<Session> {
+        let (run, config) = settings(registry, folder)?;
+        let text = std::fs::read_to_string(run.data()).map_err(|e| Error::file(run.data(), e))?;
+        let info: DataInfo = serde_json::from_str(&text).map_err(|e| Error::format(run.data(), "JSON", e))?;
+        let data = Dataset::described(&info.name, info.sample_shape, info.classes, info.bounds);
+        Session::restored(registry, run, config, data, device)
+    }
+
+    fn restored(
+        registry: &Registry,
+        run: RunDir,
+        config: RunConfig,
+        data: Dataset,
+        device: &Device,
+    ) -> Result<Session> {
+        let info = DataInfo::of(&data);
+        let mut training = build(registry, &config, data, device)?;
+        let mut checkpoint = run.load()?;
+        training.resume_after(restore(&mut checkpoint, training.algorithm())?);
+        device.wait()?;
+        Ok(Session { config, registry: registry.clone(), device: device.clone(), training, run, data: info })
+    }
+
+    /// Trains to the last iteration of the settings.
+    pub fn train(&mut self, control: Control) -> Result<()> {
+        let bounds = self.bounds();
+        train(&mut self.training, &self.config.trainer, &self.run, &bounds, self.config.seed, control)
+    }
+
+    /// The algorithm, also as a model.
+    pub fn algorithm(&self) -> &dyn Algorithm {
+        self.training.algorithm()
+    }
+
+    /// The 2-D density that is learnt, if it is one of the named ones.
+    pub fn toy(&self) -> Option<Toy> {
+        let name = self.config.data.strip_prefix("toy:")?.split(':').next()?;
+        Toy::by_name(name).ok()
+    }
+
+    /// The box that is drawn and scored: the one of a named density, else that of the data.
+    pub fn bounds(&self) -> Vec<[f64; 2]> {
+        self.toy().map_or_else(|| self.data.bounds.clone(), |toy| vec![toy.bounds(); 2])
+    }
+
+    /// The root of the run's randomness.
+    pub fn key(&self) -> Key {
+        Key::new(self.config.seed)
+    }
+}
+
+fn settings(registry: &Registry, folder: &Path) -> Result<(RunDir, RunConfig)> {
+    let run = RunDir::open(folder)?;
+    let text = std::fs::read_to_string(run.config()).map_err(|e| Error::file(run.config(), e))?;
+    let config = RunConfig::parse(registry, "config.toml", &text, &[])?;
+    Ok((run, config))
+}
+
+fn build(registry: &Registry, config: &RunConfig, data: Dataset, device: &Device) -> Result<Training> {
+    let key = Key::new(config.seed).named("training");
+    let algorithm = registry.build(&config.algorithm, data, device, &key)?;
+    Ok(Training::new(algorithm, device, &key, config.trainer.capture))
+}

@@ -1,0 +1,157 @@
+//! The loop that runs any algorithm: iterations, logs, checkpoints, pictures, health, and a clean stop.
+//!
+//! Nothing in it waits for the device between iterations: metrics are copied to the host while later iterations run.
+
+use super::TrainerConfig;
+use super::pictures;
+use super::saving::checkpoint;
+use crate::error::{Error, Result};
+use crate::io::{EventLog, Metrics, MetricsLog, RunDir, atomic};
+use crate::train::{Arriving, Report, Training};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+/// What a training is told from outside.
+pub struct Control<'a> {
+    /// Raised by a signal: the loop saves and returns [`Error::Interrupted`].
+    pub stop: &'a AtomicBool,
+    /// Called after each iteration.
+    pub progress: &'a mut dyn FnMut(&Progress),
+}
+
+/// What the callback sees after each iteration.
+pub struct Progress<'a> {
+    /// Iterations done.
+    pub done: u64,
+    /// Iterations in all.
+    pub steps: u64,
+    /// The newest metrics that have arrived.
+    pub newest: Option<&'a Report>,
+}
+
+/// Runs the iterations that are left until `config.steps`. The state is saved at the start of a fresh run, every
+/// `checkpoint_every`, at the end, and when it is stopped, each time only after it was seen to be sound.
+pub fn train(
+    training: &mut Training,
+    config: &TrainerConfig,
+    run: &RunDir,
+    bounds: &[[f64; 2]],
+    seed: u64,
+    control: Control,
+) -> Result<()> {
+    let mut log = Log::open(run, training.done())?;
+    if training.done() == 0 {
+        run.save(&checkpoint(training, seed)?)?;
+    }
+    while training.done() < config.steps {
+        let metrics = pollster::block_on(training.advance());
+        let (step, done) = (metrics.step, training.done());
+        let last = done == config.steps;
+        let interrupted = control.stop.load(Ordering::Relaxed);
+        let save = last || interrupted || done % config.checkpoint_every == 0;
+        let row = step % config.log_every == 0 || last;
+        if row || save {
+            log.arriving.push_back((row, metrics.read()));
+        }
+        let saved = log.take(if save { 0 } else { 2 }).and_then(|()| match save {
+            true => run.save(&checkpoint(training, seed)?),
+            false => Ok(()),
+        });
+        saved.map_err(|e| explain(e, training, run, seed))?;
+        let every = config.sample_every;
+        if every > 0 && (last || done % every == 0) {
+            for (stem, picture) in pictures::preview(training.algorithm(), bounds)? {
+                let png = picture.png();
+                atomic::write_bytes(run.root().join("samples").join(format!("{stem}-{done:07}.png")), &png)?;
+                log.events.image(done, &stem, &png)?;
+            }
+        }
+        (control.progress)(&Progress { done, steps: config.steps, newest: log.newest.as_ref() });
+        if interrupted && !last {
+            return Err(Error::Interrupted(done));
+        }
+    }
+    Ok(())
+}
+
+/// Adds to a divergence what is known here: the seed, the advice, the state that is left.
+fn explain(error: Error, training: &Training, run: &RunDir, seed: u64) -> Error {
+    let Error::Diverged { step, what, .. } = error else { return error };
+    let last = run.checkpoint_last();
+    let kept = if last.exists() { format!("; the last good state is {}", last.display()) } else { String::new() };
+    Error::Diverged { step, seed, what, advice: format!("{}{kept}", training.algorithm().advice()) }
+}
+
+/// Where metrics go, and those that are on their way.
+struct Log {
+    metrics: MetricsLog,
+    events: EventLog,
+    /// Whether they become a row of metrics.csv, or are only looked at before a checkpoint.
+    arriving: VecDeque<(bool, Arriving)>,
+    newest: Option<Report>,
+    /// Since which iteration each metric has been outside its range.
+    outside: BTreeMap<String, u64>,
+    start: Instant,
+    /// Seconds of training before this session.
+    before: f64,
+}
+
+impl Log {
+    fn open(run: &RunDir, done: u64) -> Result<Log> {
+        let fresh = done == 0;
+        let metrics = match fresh {
+            true => MetricsLog::create(run.metrics())?,
+            false => MetricsLog::resume(run.metrics(), done)?,
+        };
+        let events = if fresh { EventLog::create(run.events())? } else { EventLog::resume(run.events(), done)? };
+        let wall = Metrics::read(run.metrics())?.column("wall_s").and_then(|c| c.last().copied());
+        Ok(Log {
+            metrics,
+            events,
+            arriving: VecDeque::new(),
+            newest: None,
+            outside: BTreeMap::new(),
+            start: Instant::now(),
+            before: wall.unwrap_or(0.0),
+        })
+    }
+
+    /// Checks and logs metrics that have arrived; waits until at most `ahead` are still on their way.
+    fn take(&mut self, ahead: usize) -> Result<()> {
+        while let Some((_, first)) = self.arriving.front() {
+            if !first.ready() && self.arriving.len() <= ahead {
+                break;
+            }
+            let Some((row, arriving)) = self.arriving.pop_front() else { break };
+            let report = pollster::block_on(arriving.values())?;
+            report.check()?;
+            if row {
+                self.check_ranges(&report)?;
+                let wall = self.before + self.start.elapsed().as_secs_f64();
+                self.metrics.append(report.step, wall, &report.named())?;
+                self.events.scalars(report.step, &report.named())?;
+            }
+            self.newest = Some(report);
+        }
+        Ok(())
+    }
+
+    /// Fails when a metric has been outside its range for too long.
+    fn check_ranges(&mut self, report: &Report) -> Result<()> {
+        for (metric, value) in &report.values {
+            let Some(range) = metric.range.as_ref() else { continue };
+            if (range.lo..=range.hi).contains(value) {
+                self.outside.remove(&metric.name);
+                continue;
+            }
+            let since = *self.outside.entry(metric.name.clone()).or_insert(report.step);
+            if report.step - since >= range.patience {
+                let (name, meaning) = (&metric.name, range.meaning);
+                let what = format!("{meaning}: {name} is {value:.4e} since iteration {since}");
+                return Err(Error::Diverged { step: report.step, seed: 0, what, advice: String::new() });
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! What an iteration is given, and what it leaves behind.
+
+use crate::tensor::{Device, Key, Shape, Tensor, Var};
+
+/// One iteration of a training loop: the way in for everything that changes between runs, and the way out for metrics.
+///
+/// On a GPU an iteration runs once as Rust; afterwards its dispatches are replayed. So what changes from one iteration to
+/// the next may only come from here: random keys that follow the clock, host values that are [fed](Iteration::feed), and
+/// variables that the iteration itself replaces.
+pub struct Iteration {
+    device: Device,
+    key: Key,
+    clock: Var,
+    feeds: Vec<Feed>,
+    metrics: Vec<Metric>,
+    step: u64,
+}
+
+/// A device value that the host makes anew for every iteration.
+struct Feed {
+    place: Var,
+    values: Box<dyn FnMut(u64) -> Vec<f32>>,
+}
+
+/// A number that tells how training goes.
+#[derive(Clone)]
+pub struct Metric {
+    /// Its column in metrics.csv.
+    pub name: String,
+    /// The value, one element.
+    pub value: Tensor,
+    /// Training stops when its magnitude exceeds this, or when it is not a number.
+    pub limit: f64,
+    /// Training stops when it stays outside this interval for as many iterations; see [`Metric::keep_within`].
+    pub range: Option<Range>,
+}
+
+/// Where a healthy metric stays, but for short excursions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Range {
+    /// The least healthy value.
+    pub lo: f64,
+    /// The largest one.
+    pub hi: f64,
+    /// For how many iterations in a row it may be outside.
+    pub patience: u64,
+    /// What it means if it stays outside.
+    pub meaning: &'static str,
+}
+
+impl Iteration {
+    /// The surroundings of a loop on `device` whose randomness follows from `key`.
+    pub(super) fn new(device: &Device, key: &Key) -> Iteration {
+        Iteration {
+            device: device.clone(),
+            key: key.named("iteration"),
+            clock: Var::from_host(device, [1], &[0.0]),
+            feeds: Vec::new(),
+            metrics: Vec::new(),
+            step: 0,
+        }
+    }
+
+    /// Sets the clock. `replayed`: the iteration will not run as Rust, so the host values it asked for are made now.
+    pub(super) fn begin(&mut self, step: u64, replayed: bool) {
+        self.step = step;
+        self.clock.write(&[step as f32]);
+        if replayed {
+            self.feeds.iter_mut().for_each(|feed| feed.place.write(&(feed.values)(step)));
+        } else {
+            self.feeds.clear();
+            self.metrics.clear();
+        }
+    }
+
+    /// The metrics that were reported.
+    pub(super) fn metrics(&self) -> &[Metric] {
+        &self.metrics
+    }
+
+    /// The device that everything lives on.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The key of the purpose `name`: other numbers in every iteration, the same ones in a run that is repeated.
+    pub fn key(&self, name: &str) -> Key {
+        self.key.clocked(&self.clock.get()).named(name)
+    }
+
+    /// Standard normal noise, drawn on the device for the purpose `name`.
+    pub fn normal(&self, name: &str, shape: impl Into<Shape>) -> Tensor {
+        Tensor::normal(&self.device, shape, &self.key(name))
+    }
+
+    /// Uniform numbers on (0, 1), drawn on the device for the purpose `name`.
+    pub fn uniform(&self, name: &str, shape: impl Into<Shape>) -> Tensor {
+        Tensor::uniform(&self.device, shape, &self.key(name))
+    }
+
+    /// A tensor that holds `values(step)` in iteration `step`: the function is kept, and called before every replay.
+    ///
+    /// What it captures must not be changed by the iteration itself, which runs as Rust only once.
+    #[track_caller]
+    pub fn feed(&mut self, shape: impl Into<Shape>, mut values: impl FnMut(u64) -> Vec<f32> + 'static) -> Tensor {
+        let place = Var::from_host(&self.device, shape, &values(self.step));
+        let tensor = place.get();
+        self.feeds.push(Feed { place, values: Box::new(values) });
+        tensor
+    }
+
+    /// Reports a number: a column of metrics.csv, a curve of the report.
+    ///
+    /// # Panics
+    /// When the name is taken or the value has more than one element.
+    #[track_caller]
+    pub fn metric(&mut self, name: impl Into<String>, value: &Tensor) -> &mut Metric {
+        let name = name.into();
+        assert_eq!(value.numel(), 1, "metric {name} has shape {}", value.shape());
+        assert!(self.metrics.iter().all(|m| m.name != name), "two metrics are called {name}");
+        let value = value.detach().reshape([1]);
+        self.metrics.push(Metric { name, value, limit: f64::MAX, range: None });
+        self.metrics.last_mut().expect("just pushed")
+    }
+}
+
+impl Metric {
+    /// Training stops as soon as the metric's magnitude exceeds `limit`.
+    pub fn limit(&mut self, limit: f64) -> &mut Metric {
+        self.limit = limit;
+        self
+    }
+
+    /// Training stops when the metric is below `lo` or above `hi` for `patience` iterations in a row, saying `meaning`.
+    pub fn keep_within(&mut self, [lo, hi]: [f64; 2], patience: u64, meaning: &'static str) -> &mut Metric {
+        self.range = Some(Range { lo, hi, patience, meaning });
+        self
+    }
+}

@@ -1,0 +1,92 @@
+//! A net under training: its parameters, their average and their optimiser.
+
+use super::{Iteration, State};
+use crate::autodiff::grad;
+use crate::energy::Energy;
+use crate::nn::Params;
+use crate::optim::{Adam, AdamConfig, Ema, pack};
+use crate::tensor::{Tensor, Var};
+
+/// Parameters, their moving average, and Adam, which counts its own updates.
+pub struct Learner {
+    /// The parameters.
+    pub params: Params,
+    adam: Adam,
+    ema: Ema,
+}
+
+impl Learner {
+    /// Starts to train `params`; `ema` is the decay of their moving average.
+    pub fn new(params: &Params, optimizer: &AdamConfig, ema: f64) -> Learner {
+        let flat = params.flat();
+        Learner { adam: Adam::new(&flat, optimizer.clone()), ema: Ema::new(&flat, ema), params: params.clone() }
+    }
+
+    /// One step down the gradient of `loss`, and one of the average; returns the gradient's norm before clipping.
+    pub fn minimize(&self, it: &mut Iteration, loss: &Tensor) -> Tensor {
+        let norm = self.update(it, &self.gradients(loss));
+        self.average(it);
+        norm
+    }
+
+    /// `d loss / d theta` for every parameter, in order of declaration.
+    pub fn gradients(&self, loss: &Tensor) -> Vec<Tensor> {
+        let leaves = self.params.tensors();
+        grad(loss, &leaves.iter().collect::<Vec<_>>())
+    }
+
+    /// One optimiser step along given gradients, without moving the average; returns their norm before clipping.
+    pub fn update(&self, it: &mut Iteration, gradients: &[Tensor]) -> Tensor {
+        let adam = self.adam.clone();
+        let numbers = it.feed([4], move |_| adam.next_numbers());
+        let total = self.params.flat().get().numel();
+        self.adam.step(&pack(gradients, &self.params.offsets(), total), &numbers)
+    }
+
+    /// Moves the average towards the parameters.
+    pub fn average(&self, it: &mut Iteration) {
+        let ema = self.ema.clone();
+        let decay = it.feed([1], move |_| ema.next_decay());
+        self.ema.update(&decay);
+    }
+
+    /// How many optimiser steps were taken.
+    pub fn updates(&self) -> u64 {
+        self.adam.updates().get()
+    }
+
+    /// Runs `f` with the averaged parameters.
+    pub fn with_ema<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.params.with(&self.ema.value(), f)
+    }
+
+    /// `energy` with the averaged parameters.
+    pub fn ema<'a, E: Energy + ?Sized>(&'a self, energy: &'a E) -> impl Energy + 'a {
+        Averaged { learner: self, energy }
+    }
+
+    /// What a resumed run needs, under `name`.
+    pub fn state(&self, name: &str) -> Vec<(String, State)> {
+        let flat = |part: &str, var: Var| (format!("{name}{part}"), State::Flat(self.params.clone(), var));
+        let count = |part: &str, counter| (format!("{name}.{part}.updates"), State::Count(counter));
+        let mut state = vec![flat("", self.params.flat()), flat(".ema", self.ema.var())];
+        state.extend(self.adam.state().into_iter().map(|(part, var)| flat(&format!(".adam.{part}"), var)));
+        state.push(count("adam", self.adam.updates().clone()));
+        state.push(count("ema", self.ema.updates().clone()));
+        let buffers = self.params.buffers().into_iter();
+        state.extend(buffers.map(|(buffer, var)| (format!("{name}.buffer.{buffer}"), State::Value(var))));
+        state
+    }
+}
+
+/// An energy with the averaged parameters of its learner.
+struct Averaged<'a, E: ?Sized> {
+    learner: &'a Learner,
+    energy: &'a E,
+}
+
+impl<E: Energy + ?Sized> Energy for Averaged<'_, E> {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        self.learner.with_ema(|| self.energy.energy(x))
+    }
+}

@@ -1,0 +1,115 @@
+//! A model apart from its training: what sampling, scoring and drawing need.
+
+use crate::energy::Energy;
+use crate::error::{Error, Result};
+use crate::tensor::{Key, Tensor};
+
+/// A trained model with averaged (EMA) weights. Every algorithm is one.
+pub trait Model {
+    /// The shape of one sample: `[D]` or `[H, W, C]`.
+    fn sample_shape(&self) -> &[usize];
+
+    /// E(x), x in the units of the data set.
+    fn energy(&self) -> Box<dyn Energy + '_>;
+
+    /// T: the density is exp(-E / T).
+    fn temperature(&self) -> f64 {
+        1.0
+    }
+
+    /// Samples as wished, or why it cannot give such.
+    fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples>;
+
+    /// A few samples for the pictures during training: what is at hand, or what is quick to make.
+    fn preview(&self, n: usize, key: &Key) -> Result<Samples> {
+        self.sample(&SampleRequest::new(n), key)
+    }
+
+    /// How many classes it can be asked for; 0 where it is not told classes.
+    fn classes(&self) -> usize {
+        0
+    }
+
+    /// Whether it can fill in samples of which parts are known.
+    fn supports_inpainting(&self) -> bool {
+        false
+    }
+
+    /// The energies of its noise levels, the cleanest first, each with its temperature; without levels there is one.
+    ///
+    /// Where there are several, a [trajectory](Samples::trajectory) has one more state than levels.
+    fn levels(&self) -> Vec<(Box<dyn Energy + '_>, f64)> {
+        vec![(self.energy(), self.temperature())]
+    }
+}
+
+/// A wish for samples. Models refuse what they cannot do with an error.
+#[derive(Clone, Debug)]
+pub struct SampleRequest {
+    /// How many.
+    pub n: usize,
+    /// Langevin steps (per noise level, where there are levels); the model's own number if not set.
+    pub steps: Option<usize>,
+    /// m: the Langevin noise is multiplied by m, the drift by m^2.
+    pub step_scale: f64,
+    /// Conditions that all must hold, each a list of classes: one for all samples, or one per sample.
+    pub conditions: Vec<Vec<u32>>,
+    /// w, the weight of classifier-free guidance.
+    pub guidance: f64,
+    /// Parts of the samples that are known.
+    pub known: Option<Known>,
+    /// Whether the states between the levels are wanted.
+    pub trajectory: bool,
+}
+
+/// Values to keep, in the units of the data set, `[n, sample...]`, and where: 1 for known, 0 for free, the same shape.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The values; only those that are known matter.
+    pub values: Tensor,
+    /// Where they are known.
+    pub mask: Tensor,
+}
+
+impl SampleRequest {
+    /// `n` samples without further wishes.
+    pub fn new(n: usize) -> SampleRequest {
+        SampleRequest {
+            n,
+            steps: None,
+            step_scale: 1.0,
+            conditions: Vec::new(),
+            guidance: 0.0,
+            known: None,
+            trajectory: false,
+        }
+    }
+
+    /// Fails unless nothing but a number of samples and of steps is wished: for models that can do no more.
+    pub fn check_plain(&self) -> Result<()> {
+        let SampleRequest { n, steps: _, step_scale, conditions, guidance, known, trajectory } = self;
+        if *n == 0 {
+            return Err(Error::setting("0 samples: ask for one or more"));
+        }
+        if !conditions.is_empty() || known.is_some() || *trajectory || *step_scale != 1.0 || *guidance != 0.0 {
+            return Err(Error::setting(
+                "classes, guidance, known parts, trajectories and step scales need a model trained by recovery_likelihood",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Samples `[n, sample...]` in the units of the data set.
+pub struct Samples {
+    /// The samples.
+    pub x: Tensor,
+    /// The states at levels T, T - 1, ..., 0, if they were asked for.
+    pub trajectory: Vec<Tensor>,
+}
+
+impl From<Tensor> for Samples {
+    fn from(x: Tensor) -> Samples {
+        Samples { x, trajectory: Vec::new() }
+    }
+}

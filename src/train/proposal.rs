@@ -1,0 +1,148 @@
+//! Where chains start, and what that place learns from where they end.
+
+use super::{Iteration, State};
+use crate::data::Shuffle;
+use crate::error::{Error, Result};
+use crate::tensor::{Device, Key, Tensor, Var};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// A source of starting points for the chains of contrastive divergence: a memory, noise, a generator.
+pub trait Proposal {
+    /// Where the `n` chains of this iteration start.
+    fn propose(&self, it: &mut Iteration, n: usize) -> Start;
+
+    /// Learns from where they ended, `x_neg [n, sample...]`: keeps, regresses, or nothing.
+    fn learn(&self, it: &mut Iteration, start: &Start, x_neg: &Tensor);
+
+    /// Starting points for `n` chains outside of training.
+    fn draw(&self, n: usize, key: &Key) -> Tensor;
+
+    /// What a resumed run needs.
+    fn state(&self) -> Vec<(String, State)>;
+}
+
+/// Starting points, and what [`Proposal::learn`] wants to know about them.
+pub struct Start {
+    /// The points `[n, sample...]`.
+    pub x: Tensor,
+    /// What made them: the slots of a memory, a latent vector, the mean of a proposal.
+    pub source: Tensor,
+}
+
+/// Size of the memory and where chains start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplayConfig {
+    /// How many chains are kept.
+    pub size: usize,
+    /// The probability that a drawn chain restarts from noise.
+    pub restart: f64,
+    /// Fresh chains are uniform on this interval in every coordinate; without it on the box of the data.
+    pub start: Option<(f64, f64)>,
+}
+
+impl Default for ReplayConfig {
+    fn default() -> ReplayConfig {
+        ReplayConfig { size: 10_000, restart: 0.05, start: None }
+    }
+}
+
+impl ReplayConfig {
+    /// Whether the settings make sense; `name` is where they stand.
+    pub fn check(&self, name: &str) -> Result<()> {
+        if self.size == 0 {
+            return Err(Error::setting(format!("{name}.size = 0: keep at least one chain")));
+        }
+        if !(0.0..=1.0).contains(&self.restart) {
+            return Err(Error::setting(format!("{name}.restart = {}: use a probability, 0 to 1", self.restart)));
+        }
+        match self.start {
+            Some((lo, hi)) if !(lo < hi) => Err(Error::setting(format!(
+                "{name}.start = [{lo}, {hi}]: the first must be below the second, and both finite"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The replay memory: chains go on where they stopped (persistent contrastive divergence, Tieleman 2008), a few of them
+/// restarted from noise at every draw (Du & Mordatch 2019).
+pub struct ReplayMemory {
+    restart: f64,
+    /// Lower corner and sides of the box that fresh chains are uniform on, each `[sample...]` or a number.
+    fresh: [Tensor; 2],
+    /// `[size, sample...]`
+    chains: Var,
+    order: Rc<RefCell<Shuffle>>,
+}
+
+impl ReplayMemory {
+    /// A memory of fresh chains for samples of shape `sample`, from which `batch` are drawn at a time. `bounds` is the box
+    /// of the data, one interval for every coordinate or one for each.
+    pub fn new(
+        device: &Device,
+        sample: &[usize],
+        bounds: &[[f64; 2]],
+        batch: usize,
+        config: &ReplayConfig,
+        key: &Key,
+    ) -> Result<ReplayMemory> {
+        if batch > config.size {
+            return Err(Error::setting(format!(
+                "replay.size = {} is smaller than batch = {batch}: keep at least as many chains as move at once",
+                config.size
+            )));
+        }
+        let own = config.start.map(|(lo, hi)| [[lo, hi]]);
+        let bounds = own.as_ref().map_or(bounds, |own| own);
+        let shape: Vec<usize> = if bounds.len() == 1 { Vec::new() } else { sample.to_vec() };
+        let corner = |f: fn(&[f64; 2]) -> f64| Tensor::from_f64(device, shape.clone(), bounds.iter().map(f).collect());
+        let fresh = [corner(|b| b[0]), corner(|b| b[1] - b[0])];
+        let all: Vec<usize> = [config.size].into_iter().chain(sample.iter().copied()).collect();
+        let uniform = Tensor::uniform(device, all, &key.named("first"));
+        Ok(ReplayMemory {
+            restart: config.restart,
+            chains: Var::new(&(&(&uniform * &fresh[1]) + &fresh[0])),
+            fresh,
+            order: Rc::new(RefCell::new(Shuffle::new(config.size, batch, &key.named("slots"))?)),
+        })
+    }
+
+    /// The chains `[size, sample...]`.
+    pub fn chains(&self) -> Tensor {
+        self.chains.get()
+    }
+
+    /// Noise: uniform on the box.
+    fn noise(&self, like: &Tensor, key: &Key) -> Tensor {
+        Tensor::uniform(like.device(), like.shape().clone(), key) * &self.fresh[1] + &self.fresh[0]
+    }
+}
+
+impl Proposal for ReplayMemory {
+    fn propose(&self, it: &mut Iteration, n: usize) -> Start {
+        let order = self.order.clone();
+        let slots = it.feed([n], move |step| order.borrow_mut().indices(step).into_iter().map(|i| i as f32).collect());
+        let kept = self.chains.get().gather(0, &slots);
+        let coin = it.uniform("restart", [n]).less(&Tensor::scalar(it.device(), self.restart));
+        Start { x: coin.per_sample(&kept).where_(&self.noise(&kept, &it.key("noise")), &kept), source: slots }
+    }
+
+    /// The chains go back to their slots.
+    fn learn(&self, _: &mut Iteration, start: &Start, x_neg: &Tensor) {
+        self.chains.write_rows(&start.source, x_neg);
+    }
+
+    /// Kept chains, the first ones again where there are too few.
+    fn draw(&self, n: usize, _: &Key) -> Tensor {
+        let chains = self.chains.get();
+        let rows: Vec<f32> = (0..n).map(|i| (i % chains.dim(0)) as f32).collect();
+        chains.gather(0, &Tensor::new(chains.device(), [n], &rows))
+    }
+
+    fn state(&self) -> Vec<(String, State)> {
+        vec![("chains".into(), State::Value(self.chains.clone()))]
+    }
+}

@@ -1,0 +1,94 @@
+//! The settings of recovery likelihood.
+
+use super::Target;
+use crate::diffusion::{InitializerConfig, LevelSchedule, StepRule};
+use crate::energy::LevelEnergyConfig;
+use crate::error::{Error, Result};
+use crate::optim::AdamConfig;
+use serde::{Deserialize, Serialize};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// N: data per iteration.
+    pub batch: usize,
+    /// T, the number of levels.
+    pub levels: usize,
+    /// How much signal is left at each level.
+    pub schedule: LevelSchedule,
+    /// How the Langevin step follows the level.
+    pub step_rule: StepRule,
+    /// K, Langevin steps per level.
+    pub langevin_steps: usize,
+    /// Whether x_t and x_{t-1} have the same noise.
+    pub shared_noise: bool,
+    /// Whether the nets are told the class.
+    pub conditional: bool,
+    /// The probability that they are not, in training, so that they learn the case without a class too.
+    pub label_drop: f64,
+    /// Whether images are mirrored at random.
+    pub flip: bool,
+    /// Whether samples end with the mean of the clean data given the last level.
+    pub denoise: bool,
+    /// Training stops when a mean energy exceeds this.
+    pub max_energy: f64,
+    /// Decay of the moving averages of both nets' parameters.
+    pub ema: f64,
+    /// The energy net.
+    pub energy: LevelEnergyConfig,
+    /// How its parameters move.
+    pub energy_optimizer: AdamConfig,
+    /// The net that proposes where chains start; without it they start at x_t (DRL).
+    pub initializer: Option<InitializerConfig>,
+    /// What it learns.
+    pub initializer_target: Target,
+    /// How its parameters move.
+    pub initializer_optimizer: AdamConfig,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            batch: 256,
+            levels: 6,
+            schedule: LevelSchedule::Cdrl,
+            step_rule: StepRule::Growing { b2: 4e-4 },
+            langevin_steps: 15,
+            shared_noise: true,
+            conditional: false,
+            label_drop: 0.1,
+            flip: false,
+            denoise: true,
+            max_energy: 1e6,
+            ema: 0.9999,
+            energy: LevelEnergyConfig::Mlp { widths: vec![128, 256, 256, 256], embedding: 512 },
+            energy_optimizer: AdamConfig::default(),
+            initializer: None,
+            initializer_target: Target::Chain,
+            initializer_optimizer: AdamConfig::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Whether the settings make sense.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.langevin_steps == 0 {
+            return Err(Error::setting("algorithm.langevin_steps = 0: take at least one step"));
+        }
+        self.step_rule.check("algorithm.step_rule")?;
+        self.energy_optimizer.check("algorithm.energy_optimizer")?;
+        self.initializer_optimizer.check("algorithm.initializer_optimizer")?;
+        crate::optim::check_ema("algorithm.ema", self.ema)?;
+        // The energy without a class scores outliers and fills in images, so it must be learnt as well.
+        if self.conditional && !(self.label_drop > 0.0 && self.label_drop <= 1.0) {
+            let drop = self.label_drop;
+            return Err(Error::setting(format!("algorithm.label_drop = {drop}: use more than 0, up to 1")));
+        }
+        match self.max_energy > 0.0 {
+            true => Ok(()),
+            false => Err(Error::setting(format!("algorithm.max_energy = {}: use a positive number", self.max_energy))),
+        }
+    }
+}
