@@ -37,6 +37,14 @@ impl Device {
         }
     }
 
+    /// Runs `f`; what it does counts in profiles as phase `label`, see [`Gpu::phase`].
+    pub fn phase<T>(&self, label: &'static str, f: impl FnOnce() -> T) -> T {
+        match self {
+            Device::Gpu(gpu) => gpu.phase(label, f),
+            Device::Oracle => f(),
+        }
+    }
+
     /// Submits what was recorded, without waiting.
     pub fn flush(&self) {
         if let Device::Gpu(gpu) = self {
@@ -47,14 +55,6 @@ impl Device {
     /// Waits until everything recorded is done, and returns the first error the device reported.
     pub fn wait(&self) -> Result<()> {
         self.gpu().map_or(Ok(()), Gpu::wait)
-    }
-
-    /// Runs `f`; what it does counts in profiles as phase `label`, see [`Gpu::phase`].
-    pub fn phase<T>(&self, label: &'static str, f: impl FnOnce() -> T) -> T {
-        match self {
-            Device::Gpu(gpu) => gpu.phase(label, f),
-            Device::Oracle => f(),
-        }
     }
 
     /// Rounds a value to what this device can hold: f32 on a GPU.
