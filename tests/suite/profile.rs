@@ -97,10 +97,11 @@ fn a_profile_changes_no_bit() {
     for pretend in pretends {
         let Some(device) = support::gpu_as("a_profile_changes_no_bit", pretend) else { return };
         let gpu = device.gpu().unwrap();
-        for step in [Step::new, Step::eager] {
-            let plain = replay::run(&device, step(&device), 4);
+        for captured in [true, false] {
+            let step = || captured.then(|| CapturedStep::new(&device));
+            let plain = replay::run(&device, step(), 4);
             gpu.profile_start();
-            let watched = replay::run(&device, step(&device), 4);
+            let watched = replay::run(&device, step(), 4);
             assert!(gpu.profile_stop().dispatches > 0);
             assert_eq!(plain, watched);
         }
@@ -137,7 +138,7 @@ fn nothing_started_is_an_empty_report() {
 fn a_profile_of_steps_adds_up_to_the_normal_step() {
     let Some(device) = support::gpu("a_profile_of_steps_adds_up_to_the_normal_step", false) else { return };
     let gpu = device.gpu().unwrap();
-    let mut step = Step::new(&device);
+    let mut step = CapturedStep::new(&device);
     let (x, calls) = (Tensor::uniform(&device, [256, 256], &Key::new(1)), Cell::new(0));
     let run = || {
         calls.set(calls.get() + 1);
