@@ -2,7 +2,7 @@
 
 use super::random::key_words;
 use super::schedule::{Lookup, lookup};
-use super::{Case, Input, Op, apply, bits, elementwise_work};
+use super::{Case, Input, Op, apply, bits, elementwise_work, larger, smaller};
 use crate::gpu::{Gpu, Groups, Kernel};
 use crate::shader;
 use crate::tensor::{Array, Key, Shape, Tensor, normal_at};
@@ -111,7 +111,7 @@ impl LangevinStep {
         LangevinStep { coupling: coupling.into(), center: Some(center.clone()), ..self }
     }
 
-    /// Clips the result, after the noise; no gradient flows where it is clipped.
+    /// Clips the result, after the noise; no gradient flows where it is clipped. NaN stays NaN.
     pub fn clip(self, lo: f64, hi: f64) -> LangevinStep {
         LangevinStep { clip: Some((lo, hi)), ..self }
     }
@@ -159,7 +159,7 @@ impl Op for Langevin {
                 next -= self.step.coupling.at(n) * (x[0][i] - center[i]);
             }
             next += self.step.noise.at(n) * normal_at(&self.key, i as u64, clock);
-            self.step.clip.map_or(next, |(lo, hi)| next.max(lo).min(hi))
+            self.step.clip.map_or(next, |(lo, hi)| smaller(larger(next, lo), hi))
         };
         (0..y.numel()).map(element).collect()
     }

@@ -3,7 +3,7 @@
 use super::{Case, Input, Op, apply};
 use crate::gpu::{Gpu, Groups, Kernel, Work};
 use crate::shader;
-use crate::tensor::{Array, Shape, Tensor};
+use crate::tensor::{Array, Shape, Tensor, calling};
 
 /// y[.., k] = the index of the k-th smallest element of x[.., :]
 struct Argsort;
@@ -98,6 +98,7 @@ impl Tensor {
     /// The last axis in ascending order, NaN last. Gradients go back to where the elements came from.
     #[track_caller]
     pub fn sort(&self) -> Tensor {
+        let _op = calling("sort");
         self.reorder(&self.argsort())
     }
 }

@@ -8,6 +8,8 @@ mod oracle;
 mod replay;
 mod samplers;
 mod shaders;
+mod shape_errors;
+mod special_values;
 mod support;
 mod tint;
 mod training;
