@@ -3,7 +3,7 @@
 use super::{Case, Input, Op, apply, elementwise_work, larger, smaller};
 use crate::gpu::{Gpu, Groups, Kernel};
 use crate::shader;
-use crate::tensor::{Array, Shape, Tensor, calling};
+use crate::tensor::{Array, Shape, Tensor, called, calling};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Kind {
@@ -259,7 +259,8 @@ impl Tensor {
         let _op = calling("where_");
         let shape = self.shape().broadcast(a.shape()).and_then(|s| s.broadcast(b.shape()));
         let Some(shape) = shape else {
-            panic!("where_: the shapes do not broadcast; shapes {}, {}, {}", self.shape(), a.shape(), b.shape())
+            let op = called("where_");
+            panic!("{op}: the shapes do not broadcast; shapes {}, {}, {}", self.shape(), a.shape(), b.shape())
         };
         apply(Choose, &[&self.broadcast_to(&shape), &a.broadcast_to(&shape), &b.broadcast_to(&shape)])
     }

@@ -469,11 +469,11 @@ impl Tensor {
         let y = if part == 1 {
             self.conv2d_depthwise(w, conv, [r, s])
         } else {
-            let group = |g: usize| {
+            let mut parts = Vec::with_capacity(groups);
+            for g in 0..groups {
                 let w = w.narrow(0, g * (k / groups), k / groups);
-                self.narrow(3, g * part, part).conv2d(&w, None, conv)
-            };
-            let parts: Vec<Tensor> = (0..groups).map(group).collect();
+                parts.push(self.narrow(3, g * part, part).conv2d(&w, None, conv));
+            }
             Tensor::concat(&parts.iter().collect::<Vec<_>>(), 3)
         };
         bias.map_or(y.clone(), |bias| &y + bias)

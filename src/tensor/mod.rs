@@ -65,7 +65,7 @@ impl Tensor {
     #[track_caller]
     pub fn new(device: &Device, shape: impl Into<Shape>, values: &[f32]) -> Tensor {
         let shape = shape.into();
-        assert_eq!(shape.numel(), values.len(), "Tensor::new: {} values for shape {shape}", values.len());
+        assert!(shape.numel() == values.len(), "Tensor::new: {} values for shape {shape}", values.len());
         let storage = match device {
             Device::Gpu(gpu) => {
                 let slice = gpu.alloc_for_upload(values.len() as u64 * 4);
