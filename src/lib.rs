@@ -28,6 +28,7 @@ pub mod prelude {
     pub use crate::autodiff::{grad, grad_graph};
     pub use crate::energy::Energy;
     pub use crate::error::{Error, Result};
+    pub use crate::ops::{attention::Attention, conv2d::Conv};
     pub use crate::sample::Langevin;
     pub use crate::tensor::{CapturedStep, Device, Key, Shape, Tensor, Var, no_grad};
 }

@@ -5,6 +5,7 @@
 //#include "elementwise/binary_functions.wgsl"
 
 alias T = f32;
+alias Bits = u32;
 const RANK: u32 = 1u; // @param
 
 struct Params { count: u32, dims: array<vec4u, 2>, a: array<vec4u, 2>, b: array<vec4u, 2> }

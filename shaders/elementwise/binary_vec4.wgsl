@@ -7,6 +7,7 @@
 //#include "elementwise/binary_functions.wgsl"
 
 alias T = vec4f;
+alias Bits = vec4u;
 const RANK: u32 = 1u; // @param
 const A_SPLAT: bool = false; // @param
 const B_SPLAT: bool = false; // @param

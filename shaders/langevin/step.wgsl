@@ -3,7 +3,11 @@
 // work item: four vec4, 256 apart. traffic: 12 bytes per element, 16 with a coupling; ten Philox rounds per vec4.
 //#include "common/index.wgsl"
 //#include "common/rng.wgsl"
+//#include "common/special.wgsl"
 //#include "schedule/sample.wgsl"
+
+alias T = vec4f;
+alias Bits = vec4u;
 
 // Where each coefficient comes from: 0 nowhere (the term is left out), 1 Params, 2 the only element of its tensor,
 // 3 its tensor, one sample per vec4, 4 its tensor, a vec4 may hold several samples.
@@ -62,7 +66,7 @@ fn moved(quad: u32, tick: u32) -> vec4f {
         next += noise_of(quad) * to_normal(to_unit(random_bits(p.key, tick, quad)));
     }
     if CLIP {
-        next = clamp(next, vec4f(p.lo), vec4f(p.hi));
+        next = keep_nan(clamp(next, vec4f(p.lo), vec4f(p.hi)), next);
     }
     return next;
 }

@@ -42,7 +42,9 @@ fn moments(base: u32, local: u32) -> Moments {
     }
     let sums = total(sum, squares, local, 1u);
     let mean = fold(sums.a) * p.inverse;
-    let variance = max(fold(sums.b) * p.inverse - mean * mean, T(0.0));
+    // Rounding may leave less than 0; max would turn NaN into 0.
+    let spread = fold(sums.b) * p.inverse - mean * mean;
+    let variance = select(spread, T(0.0), spread < T(0.0));
     return Moments(shift, mean, inverseSqrt(variance + p.eps));
 }
 

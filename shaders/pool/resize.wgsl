@@ -1,6 +1,7 @@
 // pool/resize - another length n for the middle of x[outer, dim, inner], by the nearest element or linearly.
-// nearest: y[o, j, i] = x[o, floor(j dim / n), i]
-// linear:  y[o, j, i] = (1 - f) x[o, k, i] + f x[o, min(k + 1, dim - 1), i], k + f = max((j + 1/2) dim / n - 1/2, 0)
+// nearest: y[o, j, i] = x[o, k, i], k = floor(j dim / n) or floor((j + 1/2) dim / n)
+// linear:  y[o, j, i] = (1 - f) x[o, k, i] + f x[o, min(k + 1, dim - 1), i],
+//          k + f = max((j + 1/2) dim / n - 1/2, 0) or j (dim - 1) / (n - 1)
 // work item: one result (T = f32 or vec4f). traffic: 4 bytes per element of x and y.
 //#include "common/index.wgsl"
 //#include "pool/resize_weights.wgsl"
@@ -24,7 +25,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let base = e / p.inner / p.n * p.dim;
     let source = source_of(e / p.inner % p.n, p.dim, p.n);
     let low = x[(base + source.at) * p.inner + i];
-    if !LINEAR {
+    // Without a share in it, a NaN of the next element must not show.
+    if RULE < 2u || source.fraction == 0.0 {
         y[e] = low;
         return;
     }

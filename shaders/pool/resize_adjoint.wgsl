@@ -30,8 +30,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let base = e / p.inner / p.dim * p.n;
     let k = e / p.inner % p.dim;
     // Positions that read k - 1, k or k + 1 surely include all that read k.
-    let first = select(0u, (k - 1u) * p.n / p.dim, k > 0u);
-    let last = min((k + 2u) * p.n / p.dim + 1u, p.n);
+    var first = select(0u, (k - 1u) * p.n / p.dim, k > 0u);
+    var last = min((k + 2u) * p.n / p.dim + 1u, p.n);
+    if RULE == 3u {
+        let steps = max(p.dim - 1u, 1u);
+        first = select(0u, (k - 1u) * (p.n - 1u) / steps, k > 0u);
+        last = select(p.n, min((k + 1u) * (p.n - 1u) / steps + 1u, p.n), p.dim > 1u);
+    }
     var sum = T(0.0);
     for (var j = first; j < last; j++) {
         let w = weight(j, k);

@@ -5,20 +5,13 @@
 //#include "reduce/functions.wgsl"
 
 alias T = f32; // @param
+alias Bits = u32; // @param
 
 struct Params { outer: u32, dim: u32, inner: u32, segments: u32, per_segment: u32 }
 
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> x: array<T>; // @texels
 @group(0) @binding(2) var<storage, read_write> y: array<T>;
-
-fn combine(a: T, b: T) -> T {
-    switch OP {
-        case 1u: { return max(a, b); }
-        case 2u: { return min(a, b); }
-        default: { return a + b; }
-    }
-}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
@@ -32,7 +25,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let o = e / (p.inner * p.segments);
     let first = s * p.per_segment;
     let last = min(first + p.per_segment, p.dim);
-    var sum = T(identity());
+    var sum = T(0.0);
+    if OP != 0u {
+        sum = x[(o * p.dim + first) * p.inner + i];
+    }
     for (var j = first; j < last; j++) {
         sum = combine(sum, x[(o * p.dim + j) * p.inner + i]);
     }

@@ -5,6 +5,8 @@
 //#include "common/index.wgsl"
 //#include "reduce/functions.wgsl"
 
+alias T = vec4f;
+alias Bits = vec4u;
 const WIDTH: u32 = 64u; // @param
 
 struct Params { rows: u32, dim: u32, segments: u32, per_segment: u32 }
@@ -15,20 +17,8 @@ struct Params { rows: u32, dim: u32, segments: u32, per_segment: u32 }
 
 var<workgroup> sh_part: array<f32, WIDTH>;
 
-fn combine(a: f32, b: f32) -> f32 {
-    switch OP {
-        case 1u: { return max(a, b); }
-        case 2u: { return min(a, b); }
-        default: { return a + b; }
-    }
-}
-
-fn combine4(a: vec4f, b: vec4f) -> vec4f {
-    switch OP {
-        case 1u: { return max(a, b); }
-        case 2u: { return min(a, b); }
-        default: { return a + b; }
-    }
+fn combine1(a: f32, b: f32) -> f32 {
+    return combine(vec4f(a), vec4f(b)).x;
 }
 
 @compute @workgroup_size(WIDTH)
@@ -41,18 +31,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let first = row * p.dim + segment * p.per_segment;
     let last = row * p.dim + min((segment + 1u) * p.per_segment, p.dim);
     let quads = select(0u, (last + 3u) / 4u - first / 4u, live);
-    var sum = vec4f(identity());
+    var start = vec4f(0.0);
+    if OP != 0u && live {
+        start = vec4f(x[first / 4u][first % 4u]);
+    }
+    var sum = start;
     for (var k = local; k < quads; k += WIDTH) {
         let quad = first / 4u + k;
         let at = vec4u(quad * 4u) + vec4u(0u, 1u, 2u, 3u);
         let inside = (at >= vec4u(first)) & (at < vec4u(last));
-        sum = combine4(sum, select(vec4f(identity()), x[quad], inside));
+        sum = combine(sum, select(start, x[quad], inside));
     }
-    sh_part[local] = combine(combine(sum.x, sum.y), combine(sum.z, sum.w));
+    sh_part[local] = combine1(combine1(sum.x, sum.y), combine1(sum.z, sum.w));
     for (var half = WIDTH / 2u; half > 0u; half /= 2u) {
         workgroupBarrier(); // the upper half is written
         if local < half {
-            sh_part[local] = combine(sh_part[local], sh_part[local + half]);
+            sh_part[local] = combine1(sh_part[local], sh_part[local + half]);
         }
     }
     if local == 0u && live {

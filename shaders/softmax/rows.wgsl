@@ -1,6 +1,6 @@
 // softmax/rows - softmax, or its logarithm, of every row.
 // y[r, i] = exp(x[r, i] - top) / sum_j exp(x[r, j] - top), top = max_j x[r, j]
-// LOG: y[r, i] = x[r, i] - top - log sum_j exp(x[r, j] - top)
+// LOG: y[r, i] = (x[r, i] - top) - log sum_j exp(x[r, j] - top); a row of -inf gives 0 (LOG: -inf)
 // work item: every LANES-th element (T = f32 or vec4f) of a row; workgroup: ROWS rows, each folded as a tree in a fixed
 // order. traffic: 8 bytes per element; the second and third reading of a row come from the cache.
 //#include "common/index.wgsl"
@@ -52,11 +52,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         sum += exp(x[i] - top);
     }
     let total = fold_lanes(fold_sum(sum), local, false);
-    let shift = top + log(total);
-    let scale = 1.0 / total;
+    // The sum is 0 only where every element is -inf.
+    let none = total == 0.0;
+    let shift = log(total);
+    let scale = select(1.0 / total, 0.0, none);
     for (var i = first; i < last; i += LANES) {
         if LOG {
-            y[i] = x[i] - shift;
+            y[i] = select((x[i] - top) - shift, x[i], none);
         } else {
             y[i] = exp(x[i] - top) * scale;
         }

@@ -1,6 +1,6 @@
 //! Reverse mode: walk the history backwards and apply each node's vector-Jacobian product.
 
-use crate::tensor::{Tensor, no_grad};
+use crate::tensor::{Paused, Tensor};
 use std::collections::{HashMap, HashSet};
 
 /// The gradients `d sum(y) / dx` for each x, as constants.
@@ -14,7 +14,8 @@ use std::collections::{HashMap, HashSet};
 /// ```
 #[track_caller]
 pub fn grad(y: &Tensor, xs: &[&Tensor]) -> Vec<Tensor> {
-    no_grad(|| walk(y, xs))
+    let _paused = Paused::new();
+    walk(y, xs)
 }
 
 /// [`grad`] whose results remember how they were made, so that they can be differentiated again.
@@ -33,7 +34,7 @@ pub fn grad_graph(y: &Tensor, xs: &[&Tensor]) -> Vec<Tensor> {
 #[track_caller]
 fn walk(y: &Tensor, xs: &[&Tensor]) -> Vec<Tensor> {
     for x in xs {
-        assert!(x.is_tracked(), "gradient with respect to an untracked tensor of shape {}; call tracked()", x.shape());
+        assert!(x.is_tracked(), "grad: a tensor of shape {} is not tracked; call tracked()", x.shape());
     }
     let targets: HashSet<u64> = xs.iter().map(|x| x.id()).collect();
     let order = topological(y);
@@ -91,7 +92,7 @@ fn topological(y: &Tensor) -> Vec<Tensor> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::Device;
+    use crate::tensor::{Device, no_grad};
 
     fn value(x: f64) -> Tensor {
         Tensor::from_f64(&Device::oracle(), [1], vec![x]).tracked()

@@ -169,6 +169,11 @@ impl Gpu {
 
     fn alloc_for(&self, bytes: u64, capture: Option<u64>) -> Slice {
         let bytes = round_up(bytes.max(1), 16);
+        let limit = self.0.backend.as_ref().map_or(u64::MAX, |backend| backend.device.limits().max_buffer_size);
+        if bytes > limit {
+            let (what, adapter) = ("a tensor".to_string(), self.profile().name.clone());
+            self.fail(crate::Error::TooLarge { what, bytes, limit, adapter });
+        }
         // A failed device hands out small dummies; nothing is dispatched on it any more.
         let wanted = if self.failed() { 256 } else { bytes };
         let class = size_class(wanted, self.profile().max_binding_bytes.max(wanted));

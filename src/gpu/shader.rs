@@ -48,6 +48,7 @@ pub const INCLUDES: &[Source] = &[
     shader!("common/index.wgsl"),
     shader!("common/math.wgsl"),
     shader!("common/rng.wgsl"),
+    shader!("common/special.wgsl"),
     shader!("elementwise/binary_functions.wgsl"),
     shader!("elementwise/unary_functions.wgsl"),
     shader!("norm/group.wgsl"),

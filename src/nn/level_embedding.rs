@@ -34,11 +34,13 @@ pub fn look_up(table: &Tensor, index: &Tensor) -> Tensor {
 /// The embedding of conditions, `W_2 silu(W_1 features(level) + b_1) + b_2 + W_c one_hot(class)`.
 pub struct LevelEmbedding {
     /// `[L, dim]`
-    features: Tensor,
-    first: Linear,
-    second: Linear,
-    /// Where there are classes; class 0 ("none") has a vector of its own.
-    class: Option<Linear>,
+    pub features: Tensor,
+    /// W_1 and b_1
+    pub first: Linear,
+    /// W_2 and b_2
+    pub second: Linear,
+    /// W_c, where there are classes; class 0 ("none") has a vector of its own.
+    pub class: Option<Linear>,
 }
 
 impl LevelEmbedding {

@@ -1,4 +1,5 @@
-//! Layers: plain structs that declare parameters in a [`Scope`] and apply public ops to tensors.
+//! Layers: plain structs that declare parameters in a [`Scope`] and apply public ops to tensors. All their fields are public,
+//! so that a layer can be put together, or changed, by hand.
 
 mod attention;
 mod conv;
@@ -11,7 +12,7 @@ mod regularise;
 mod unet;
 
 pub use attention::AttentionBlock;
-pub use conv::Conv2d;
+pub use conv::{Conv2d, ConvTranspose2d};
 pub use embedding::{Embedding, sinusoidal};
 pub use level_embedding::{LevelEmbedding, condition_index, level_features, look_up};
 pub use linear::Linear;
@@ -35,6 +36,8 @@ pub enum Activation {
     Silu,
     /// The tanh form of GELU.
     Gelu,
+    /// GELU itself.
+    GeluErf,
     /// `x` where positive, else `e^x - 1`
     Elu,
     /// `log(1 + e^x)`
@@ -51,6 +54,7 @@ impl Activation {
             Activation::LeakyRelu => x.leaky_relu(0.2),
             Activation::Silu => x.silu(),
             Activation::Gelu => x.gelu(),
+            Activation::GeluErf => x.gelu_erf(),
             Activation::Elu => x.elu(1.0),
             Activation::Softplus => x.softplus(),
             Activation::Tanh => x.tanh(),

@@ -7,7 +7,7 @@ use crate::tensor::{Key, Tensor, Var, no_grad};
 /// a matrix `[O, rest]`, estimated by power iteration with a vector kept between steps.
 pub struct SpectralNorm {
     /// The left singular vector's estimate, `[1, O]`.
-    u: Var,
+    pub u: Var,
 }
 
 impl SpectralNorm {
@@ -46,7 +46,7 @@ fn unit(x: &Tensor) -> Tensor {
 #[track_caller]
 pub fn weight_standardised(w: &Tensor) -> Tensor {
     let matrix = rows(w);
-    let centred = &matrix - &matrix.keep_mean(&[1]);
+    let centred = &matrix - &matrix.mean_keepdim(&[1]);
     let n = matrix.dim(1) as f64;
     let variance = centred.square().sum_keepdim(&[1]).mul_scalar(1.0 / (n - 1.0).max(1.0));
     (&centred / &variance.sqrt().add_scalar(1e-5)).reshape(w.shape())

@@ -1,8 +1,8 @@
 //! Elementwise functions of two tensors with broadcasting, comparison, and choice.
 
-use super::{Case, Input, Op, apply, elementwise_work};
+use super::{Case, Input, Op, apply, elementwise_work, larger, smaller};
 use crate::gpu::{Gpu, Kernel, Workgroups};
-use crate::tensor::{Array, Shape, Tensor};
+use crate::tensor::{Array, Shape, Tensor, called, calling};
 use crate::{shader, uniforms};
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -16,6 +16,7 @@ enum Kind {
     Less,
     LessEqual,
     Equal,
+    Pow,
 }
 
 /// y = a op b, both broadcast to y's shape
@@ -29,11 +30,13 @@ impl Kind {
             Kind::Sub => a - b,
             Kind::Mul => a * b,
             Kind::Div => a / b,
-            Kind::Max => a.max(b),
-            Kind::Min => a.min(b),
+            Kind::Max => larger(a, b),
+            Kind::Min => smaller(a, b),
             Kind::Less => f64::from(a < b),
             Kind::LessEqual => f64::from(a <= b),
             Kind::Equal => f64::from(a == b),
+            Kind::Pow if a.is_nan() || b.is_nan() => f64::NAN,
+            Kind::Pow => a.powf(b),
         }
     }
 }
@@ -50,11 +53,16 @@ impl Op for Binary {
             Kind::Less => "less",
             Kind::LessEqual => "less_equal",
             Kind::Equal => "equal",
+            Kind::Pow => "pow_tensor",
         }
     }
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
-        x[0].broadcast(x[1]).ok_or_else(|| "shapes do not broadcast (aligned at the end, 1 stretches)".into())
+        let y = x[0].broadcast(x[1]).ok_or("shapes do not broadcast (aligned at the end, 1 stretches)")?;
+        match Layout::of(x[0], x[1], &y).dims.len() {
+            0..=MAX_DIMS => Ok(y),
+            n => Err(format!("takes at most {MAX_DIMS} separate dimensions, not {n}")),
+        }
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
@@ -91,6 +99,7 @@ impl Op for Binary {
             // Where both are equal the gradient goes to the first.
             Kind::Max => Some(ct * &b.less_equal(a)),
             Kind::Min => Some(ct * &a.less_equal(b)),
+            Kind::Pow => Some(ct * &(b * &a.pow_tensor(&b.add_scalar(-1.0)))),
             _ => None,
         };
         let db = || match self.0 {
@@ -100,6 +109,11 @@ impl Op for Binary {
             Kind::Div => Some(-(&(ct * y) / b)),
             Kind::Max => Some(ct * &a.less(b)),
             Kind::Min => Some(ct * &b.less(a)),
+            // The slope of 0^b is 0.
+            Kind::Pow => {
+                let zero = a.detach().equal(&Tensor::scalar(a.device(), 0.0));
+                Some(ct * &(y * &zero.where_(&Tensor::scalar(a.device(), 1.0), a).log()))
+            }
             _ => None,
         };
         let da = need[0].then(da).flatten().map(|g| g.sum_to(a.shape()));
@@ -107,6 +121,9 @@ impl Op for Binary {
         vec![da, db]
     }
 }
+
+/// Dimensions the kernel walks at most, after neighbours that both operands step through evenly are merged.
+const MAX_DIMS: usize = 8;
 
 /// How the kernel walks: output dimensions with the strides of both operands, adjacent ones merged where possible.
 struct Layout {
@@ -136,7 +153,6 @@ impl Layout {
         if layout.dims.is_empty() {
             (layout.dims, layout.a, layout.b) = (vec![1], vec![0], vec![0]);
         }
-        assert!(layout.dims.len() <= 8, "elementwise operations take at most 8 separate dimensions, got {y}");
         let last = layout.dims.len() - 1;
         let even = |strides: &[usize]| match strides[last] {
             1 => strides[..last].iter().all(|s| s % 4 == 0),
@@ -196,9 +212,9 @@ macro_rules! binary {
 }
 
 binary! {
-    /// The larger of two elements.
+    /// The larger of two elements; NaN where one of them is.
     maximum = Max
-    /// The smaller of two elements.
+    /// The smaller of two elements; NaN where one of them is.
     minimum = Min
     /// 1 where `self < other`, else 0.
     less = Less
@@ -206,23 +222,48 @@ binary! {
     less_equal = LessEqual
     /// 1 where the elements are equal, else 0.
     equal = Equal
+    /// `self^other`, also of negative elements where the exponent is a whole number (else NaN); `0^0 = 1`.
+    pow_tensor = Pow
 }
 
 impl Tensor {
+    /// 1 where `self > other`, else 0.
+    #[track_caller]
+    pub fn greater(&self, other: &Tensor) -> Tensor {
+        let _op = calling("greater");
+        other.less(self)
+    }
+
+    /// 1 where `self >= other`, else 0.
+    #[track_caller]
+    pub fn greater_equal(&self, other: &Tensor) -> Tensor {
+        let _op = calling("greater_equal");
+        other.less_equal(self)
+    }
+
+    /// 1 where the element is NaN, else 0.
+    pub fn is_nan(&self) -> Tensor {
+        self.equal(self).affine(-1.0, 1.0)
+    }
+
     /// `self` as a condition: `a` where it is not 0, else `b`. All three broadcast.
     #[track_caller]
     pub fn where_(&self, a: &Tensor, b: &Tensor) -> Tensor {
+        let _op = calling("where_");
         let shape = self.shape().broadcast(a.shape()).and_then(|s| s.broadcast(b.shape()));
-        let shape =
-            shape.unwrap_or_else(|| panic!("where: {}, {}, {} do not broadcast", self.shape(), a.shape(), b.shape()));
+        let Some(shape) = shape else {
+            let op = called("where_");
+            panic!("{op}: the shapes do not broadcast; shapes {}, {}, {}", self.shape(), a.shape(), b.shape())
+        };
         apply(Choose, &[&self.broadcast_to(&shape), &a.broadcast_to(&shape), &b.broadcast_to(&shape)])
     }
-}
 
-impl Tensor {
     /// `[N]` (or `[1]`) as one factor for each sample of `x [N, ...]`: a reshape to `[N, 1, ...]` that broadcasts.
     #[track_caller]
     pub fn per_sample(&self, x: &Tensor) -> Tensor {
+        let _op = calling("per_sample");
+        let fits = [1, x.shape().first().copied().unwrap_or(0)].contains(&self.numel());
+        assert!(fits && x.shape().rank() > 0, "per_sample: {} for samples {}", self.shape(), x.shape());
         let mut shape = vec![1; x.shape().rank()];
         shape[0] = self.numel();
         self.reshape(shape)
@@ -297,6 +338,16 @@ pub fn cases() -> Vec<Case> {
             cases.push(Case::new(format!("{kind:?} {n}"), inputs, run).ulps(4.0, 0.0).order(order));
         }
     }
+    for n in [6, 1021] {
+        let inputs = [Input::uniform([n], 0.4, 2.0), Input::apart([n], 0.4, 2.0)];
+        let case = Case::new(format!("pow_tensor {n}"), inputs, |x| x[0].pow_tensor(&x[1])).ulps(16.0, 1.0);
+        cases.push(case.order(if n == 6 { 2 } else { 0 }));
+    }
+    let inputs = [Input::apart([3, 4], 0.4, 2.0), Input::below([4], 4)];
+    cases.push(Case::new("pow_tensor of both signs", inputs, |x| x[0].pow_tensor(&x[1])).ulps(16.0, 1.0));
+    let inputs = || [Input::below([3, 4], 3), Input::below([4], 3)];
+    cases.push(Case::new("greater", inputs(), |x| x[0].greater(&x[1])).exact().order(0));
+    cases.push(Case::new("greater_equal", inputs(), |x| x[0].greater_equal(&x[1])).exact().order(0));
     let patterns: [(&[usize], &[usize]); 10] = [
         (&[3, 4], &[4]),
         (&[3, 4], &[3, 1]),

@@ -3,9 +3,9 @@
 //! Index tensors hold whole numbers. An index out of range panics on the oracle; on a GPU a read takes the nearest
 //! valid element and a write is dropped.
 
-use super::{Case, Input, Op, apply, elementwise_work};
+use super::{Case, Input, Op, apply, elementwise_work, shape_of};
 use crate::gpu::{Gpu, Kernel, Work, Workgroups};
-use crate::tensor::{Array, Device, Shape, Tensor, Var};
+use crate::tensor::{Array, Axis, Device, Shape, Tensor, Var, calling};
 use crate::{shader, uniforms};
 
 /// Which list of indices a row reads.
@@ -52,7 +52,7 @@ impl Op for Gather {
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
         let mut shape = x[0].clone();
-        let dim = shape.0.get_mut(self.axis).ok_or_else(|| format!("no axis {}", self.axis))?;
+        let dim = &mut shape.0[self.axis];
         let n = *x[1].last().ok_or("the indices are a list, not a scalar")?;
         if *dim == 0 && n > 0 {
             return Err("nothing to choose from".into());
@@ -105,14 +105,14 @@ const MAX_INDICES: usize = 16_384;
 /// Applies the op to parts of at most [`MAX_INDICES`] indices and adds the results.
 #[track_caller]
 fn scatter_add(x: &Tensor, index: &Tensor, op: ScatterAdd) -> Tensor {
-    let n = x.dim(op.axis);
+    let n = x.shape()[op.axis];
+    shape_of(&op, &[x, index]);
     if n <= MAX_INDICES {
         return apply(op, &[x, index]);
     }
     let part = |start: usize| {
         let len = MAX_INDICES.min(n - start);
-        let last = index.shape().rank() - 1;
-        apply(op, &[&x.narrow(op.axis, start, len), &index.narrow(last, start, len)])
+        apply(op, &[&x.narrow(op.axis, start, len), &index.narrow(-1, start, len)])
     };
     let first = part(0);
     (MAX_INDICES..n).step_by(MAX_INDICES).map(part).fold(first, |sum, part| sum + part)
@@ -125,7 +125,7 @@ impl Op for ScatterAdd {
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
         let mut shape = x[0].clone();
-        let n = shape.0.get_mut(self.axis).ok_or_else(|| format!("no axis {}", self.axis))?;
+        let n = &mut shape.0[self.axis];
         let fits = if self.lists == Lists::Shared { x[1].0 == [*n] } else { x[0] == x[1] };
         *n = self.dim;
         if fits { Ok(shape) } else { Err("the indices have the wrong shape".into()) }
@@ -176,7 +176,8 @@ impl Op for ScatterRows {
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
         let (table, index, rows) = (x[0], x[1], x[2]);
-        let fits = table.rank() > 0 && index.rank() == 1 && rows.first() == index.first() && rows[1..] == table[1..];
+        let fits =
+            table.rank() > 0 && index.rank() == 1 && rows.rank() > 0 && rows[0] == index[0] && rows[1..] == table[1..];
         if fits { Ok(table.clone()) } else { Err("wants a table [R, ..], indices [N] and rows [N, ..]".into()) }
     }
 
@@ -207,8 +208,9 @@ impl Tensor {
     /// The elements `index[N]` of an axis: `y[.., k, ..] = self[.., index[k], ..]`. Any index may occur any number of
     /// times.
     #[track_caller]
-    pub fn gather(&self, axis: usize, index: &Tensor) -> Tensor {
-        apply(Gather { axis, lists: Lists::Shared }, &[self, index])
+    pub fn gather(&self, axis: impl Axis, index: &Tensor) -> Tensor {
+        let _op = calling("gather");
+        apply(Gather { axis: self.shape().axis(axis), lists: Lists::Shared }, &[self, index])
     }
 
     /// Adds the elements of an axis up by index, the adjoint of [`Tensor::gather`]:
@@ -216,27 +218,30 @@ impl Tensor {
     ///
     /// Every result looks at all N indices, so the cost grows as N times dim.
     #[track_caller]
-    pub fn scatter_add(&self, axis: usize, index: &Tensor, dim: usize) -> Tensor {
-        scatter_add(self, index, ScatterAdd { axis, dim, lists: Lists::Shared })
+    pub fn scatter_add(&self, axis: impl Axis, index: &Tensor, dim: usize) -> Tensor {
+        let _op = calling("scatter_add");
+        scatter_add(self, index, ScatterAdd { axis: self.shape().axis(axis), dim, lists: Lists::Shared })
     }
 
     /// Elements of the last axis, chosen for every row by itself: `y[.., k] = self[.., index[.., k]]`.
     #[track_caller]
     pub fn take_along(&self, index: &Tensor) -> Tensor {
-        apply(Gather { axis: self.shape().rank().saturating_sub(1), lists: Lists::PerRow }, &[self, index])
+        let _op = calling("take_along");
+        apply(Gather { axis: self.shape().axis(-1), lists: Lists::PerRow }, &[self, index])
     }
 
     /// The adjoint of [`Tensor::take_along`]: `y[.., r] = sum_{k: index[.., k] = r} self[.., k]` for r < dim.
     #[track_caller]
     pub fn put_along(&self, index: &Tensor, dim: usize) -> Tensor {
-        let axis = self.shape().rank().saturating_sub(1);
+        let _op = calling("put_along");
+        let axis = self.shape().axis(-1);
         scatter_add(self, index, ScatterAdd { axis, dim, lists: Lists::PerRow })
     }
 
     /// [`Tensor::take_along`] for lists that are permutations of the row: its gradient is the inverse order.
     #[track_caller]
     pub(super) fn reorder(&self, index: &Tensor) -> Tensor {
-        apply(Gather { axis: self.shape().rank().saturating_sub(1), lists: Lists::Permutation }, &[self, index])
+        apply(Gather { axis: self.shape().axis(-1), lists: Lists::Permutation }, &[self, index])
     }
 
     /// A copy of the table `self[R, ..]` in which `rows[N, ..]` replace the rows `index[N]`, which must all differ.

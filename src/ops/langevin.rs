@@ -1,7 +1,7 @@
 //! One step of Langevin dynamics, fused: drift, coupling, noise and clip in one pass over memory.
 
 use super::schedule::{Lookup, lookup};
-use super::{Case, Input, Op, apply, elementwise_work};
+use super::{Case, Input, Op, apply, elementwise_work, larger, smaller};
 use crate::gpu::{Gpu, Kernel, Workgroups};
 use crate::tensor::{Array, Key, Shape, Tensor, normal_at};
 use crate::{shader, uniforms};
@@ -110,7 +110,7 @@ impl LangevinStep {
         LangevinStep { coupling: coupling.into(), center: Some(center.clone()), ..self }
     }
 
-    /// Clips the result, after the noise; no gradient flows where it is clipped.
+    /// Clips the result, after the noise; no gradient flows where it is clipped. NaN stays NaN.
     pub fn clip(self, lo: f64, hi: f64) -> LangevinStep {
         LangevinStep { clip: Some((lo, hi)), ..self }
     }
@@ -158,7 +158,7 @@ impl Op for Langevin {
                 next -= self.step.coupling.at(n) * (x[0][i] - center[i]);
             }
             next += self.step.noise.at(n) * normal_at(&self.key, i as u64, clock);
-            self.step.clip.map_or(next, |(lo, hi)| next.max(lo).min(hi))
+            self.step.clip.map_or(next, |(lo, hi)| smaller(larger(next, lo), hi))
         };
         (0..y.numel()).map(element).collect()
     }

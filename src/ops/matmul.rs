@@ -13,7 +13,7 @@
 use super::gemm::{self, Gemm, Operand};
 use super::{Case, Input, Op, apply};
 use crate::gpu::{Gpu, Kernel, Work, Workgroups};
-use crate::tensor::{Array, Shape, Tensor};
+use crate::tensor::{Array, Shape, Tensor, calling};
 use crate::{shader, uniforms};
 
 /// c[i,m,n] = sum_k a'[i,m,k] b'[i,k,n] (+ bias[n])
@@ -41,7 +41,7 @@ impl Matmul {
 
     fn sizes(&self, a: &Shape, b: &Shape) -> Result<Sizes, String> {
         if a.rank() < 2 || b.rank() != a.rank() {
-            return Err("needs two tensors of the same rank, at least 2".into());
+            return Err("wants matrices [.., M, K] and [.., K, N]".into());
         }
         let r = a.rank();
         let pick = |s: &Shape, t: bool| if t { (s[r - 1], s[r - 2]) } else { (s[r - 2], s[r - 1]) };
@@ -166,45 +166,52 @@ fn product(a: &Tensor, b: &Tensor, transpose_a: bool, transpose_b: bool) -> Tens
     if rb == 2 && !transpose_a {
         // One matrix for the whole batch: the rows of the batch are rows of one product.
         let k = a.dim(ra - 1);
-        let y = apply(matmul, &[&a.reshape([a.numel() / k.max(1), k]), b]);
+        let y = apply(matmul, &[&a.reshape([a.shape()[..ra - 1].iter().product(), k]), b]);
         let mut shape = a.shape().clone();
         shape.0[ra - 1] = y.dim(1);
         return y.reshape(shape);
     }
-    let batch = |x: &Tensor| Shape::from(&x.shape()[..x.shape().rank() - 2]);
-    let Some(common) = batch(a).broadcast(&batch(b)) else { return apply(matmul, &[a, b]) };
-    let stretch = |x: &Tensor| {
-        let r = x.shape().rank();
-        x.broadcast_to([&common[..], &x.shape()[r - 2..]].concat())
+    let split = |x: &Tensor| {
+        let (batch, matrix) = x.shape().split_at(x.shape().rank() - 2);
+        (Shape::from(batch), matrix.to_vec())
     };
-    apply(matmul, &[&stretch(a), &stretch(b)])
+    let ((batch_a, matrix_a), (batch_b, matrix_b)) = (split(a), split(b));
+    let Some(batch) = batch_a.broadcast(&batch_b) else { return apply(matmul, &[a, b]) };
+    let a = a.broadcast_to([&batch[..], &matrix_a].concat());
+    let b = b.broadcast_to([&batch[..], &matrix_b].concat());
+    apply(matmul, &[&a, &b])
 }
 
 impl Tensor {
     /// The matrix product `[.., M, K] x [.., K, N] -> [.., M, N]`; leading dimensions broadcast.
     #[track_caller]
     pub fn matmul(&self, other: &Tensor) -> Tensor {
+        let _op = calling("matmul");
         product(self, other, false, false)
     }
 
     /// `self other^T`: `[.., M, K] x [.., N, K] -> [.., M, N]`, without moving data.
     #[track_caller]
     pub fn matmul_t(&self, other: &Tensor) -> Tensor {
+        let _op = calling("matmul_t");
         product(self, other, false, true)
     }
 
     /// `self^T other`: `[.., K, M] x [.., K, N] -> [.., M, N]`, without moving data.
     #[track_caller]
     pub fn t_matmul(&self, other: &Tensor) -> Tensor {
+        let _op = calling("t_matmul");
         product(self, other, true, false)
     }
 
     /// A linear layer: `y = x w^T + bias`, `x [.., I]`, `w [O, I]`, `bias [O]`, `y [.., O]`.
     #[track_caller]
     pub fn linear(&self, w: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let _op = calling("linear");
         let rank = self.shape().rank();
-        assert!(rank >= 1 && w.shape().rank() == 2, "linear: x {}, w {}", self.shape(), w.shape());
-        let rows = self.reshape([self.numel() / self.dim(rank - 1).max(1), self.dim(rank - 1)]);
+        let fits = rank >= 1 && w.shape().rank() == 2 && self.dim(-1) == w.dim(1);
+        assert!(fits, "linear: wants x [.., I] and w [O, I]; shapes {}, {}", self.shape(), w.shape());
+        let rows = self.reshape([self.shape()[..rank - 1].iter().product(), self.dim(-1)]);
         let inputs: Vec<&Tensor> = [&rows, w].into_iter().chain(bias).collect();
         let mut shape = self.shape().clone();
         shape.0[rank - 1] = w.dim(0);

@@ -15,6 +15,30 @@
 //! | cumsum | cumsum from the other end |
 //! | sort | gather along the inverse order |
 //! | langevin_step(x, g) | (ct, -step ct) |
+//!
+//! # NaN and infinities
+//!
+//! One rule, the same on both devices, so that a run that diverges is seen to diverge:
+//!
+//! - NaN in, NaN out: no function, derivative, extreme, sum, softmax or clip turns NaN into a number.
+//! - A comparison with NaN is false (0), `argmax` and `argmin` point to the first NaN, `sort` puts NaN last, and `where_`
+//!   passes on only what it chooses.
+//! - Infinities follow IEEE arithmetic (inf - inf and 0 inf are NaN), and elementwise functions take their limits:
+//!   `tanh(inf) = 1`, `silu(-inf) = 0`, `recip(0) = inf`. Outside its domain a function is NaN: `log(-1)`, `sqrt(-1)`,
+//!   `sin(inf)`, a negative number to the power 0.5.
+//! - The largest of no elements is -inf, the smallest +inf, their sum 0, their mean NaN.
+//! - -inf means "not there" to `softmax` (weight 0) and `logsumexp`. Where nothing is there, `softmax` is 0 and `logsumexp`
+//!   and `log_softmax` are -inf, without gradient: a query of attention that sees no key gets 0.
+//!
+//! On a GPU numbers below 1e-37 may become 0, and f32 overflows to infinity at 3.4e38. The padding of a convolution takes part
+//! as zeros on a GPU (0 NaN = NaN); the oracle leaves it out.
+//!
+//! # Limits
+//!
+//! Axes are numbered from the front, or from the back with negative numbers (-1 is the last). Elementwise functions of two
+//! tensors take up to 8 dimensions, movements (permute, slice, pad, broadcast) up to 6, counted after neighbours that are
+//! walked together are merged. A wrong shape panics at the caller's line, see [`apply`]; a tensor larger than the device
+//! takes is [`crate::Error::TooLarge`].
 
 pub mod attention;
 pub mod binary;
@@ -41,7 +65,7 @@ pub mod unary;
 pub use case::{Case, Input};
 
 use crate::gpu::{Gpu, Work};
-use crate::tensor::{Array, Backward, Device, Node, Shape, Storage, Tensor, recording};
+use crate::tensor::{Array, Backward, Device, Node, Shape, Storage, Tensor, called, calling, recording};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -158,20 +182,29 @@ pub fn list() -> Vec<Entry> {
 /// When the shapes break the op's rule or the inputs live on different devices.
 #[track_caller]
 pub fn apply(op: impl Op, x: &[&Tensor]) -> Tensor {
+    let Some(first) = x.first() else { panic!("{}: an op without inputs needs apply_on", op.name()) };
+    let shape = shape_of(&op, x);
+    apply_on(first.device(), op, x, shape)
+}
+
+/// The shape of an op's result.
+#[track_caller]
+pub(crate) fn shape_of(op: &impl Op, x: &[&Tensor]) -> Shape {
     let shapes: Vec<&Shape> = x.iter().map(|t| t.shape()).collect();
-    let shape = op.shape(&shapes).unwrap_or_else(|rule| {
-        let shapes: Vec<String> = shapes.iter().map(|s| s.to_string()).collect();
-        panic!("{}: {rule}; shapes {}", op.name(), shapes.join(", "))
-    });
-    let device = x.first().map(|t| t.device().clone());
-    let device = device.unwrap_or_else(|| panic!("{}: an op without inputs needs apply_on", op.name()));
-    apply_on(&device, op, x, shape)
+    match op.shape(&shapes) {
+        Ok(shape) => shape,
+        Err(rule) => {
+            let shapes: Vec<String> = shapes.iter().map(|s| s.to_string()).collect();
+            panic!("{}: {rule}; shapes {}", called(op.name()), shapes.join(", "))
+        }
+    }
 }
 
 /// [`apply`] for ops that may have no input to take the device from.
 #[track_caller]
 pub(crate) fn apply_on(device: &Device, op: impl Op, x: &[&Tensor], shape: Shape) -> Tensor {
-    assert!(x.iter().all(|t| t.device().same(device)), "{}: inputs live on different devices", op.name());
+    let _op = calling(op.name());
+    assert!(x.iter().all(|t| t.device().same(device)), "{}: inputs live on different devices", called(op.name()));
     let inputs: Vec<Tensor> = x.iter().map(|&t| t.clone()).collect();
     let value = match device {
         Device::Oracle => {
@@ -217,4 +250,14 @@ impl<T: Op> Backward for History<T> {
 pub(crate) fn elementwise_work(x: &[Tensor], y: &Tensor, flops: u64) -> Work {
     let elements: usize = x.iter().map(Tensor::numel).sum::<usize>() + y.numel();
     Work { bytes: elements as u64 * 4, flops: flops * y.numel() as u64 }
+}
+
+/// The larger number, or NaN where one of them is (f64::max takes the other).
+pub(crate) fn larger(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}
+
+/// The smaller number, or NaN where one of them is.
+pub(crate) fn smaller(a: f64, b: f64) -> f64 {
+    -larger(-a, -b)
 }

@@ -1,8 +1,10 @@
 //! Moving elements: reshape, permute, broadcast, slice, pad, flip, concat.
+//!
+//! A movement takes at most 6 dimensions, counted after neighbours that are read one after the other are merged.
 
-use super::{Case, Input, Op, apply, elementwise_work, with_history};
+use super::{Case, Input, Op, apply, elementwise_work, shape_of, with_history};
 use crate::gpu::{Gpu, Kernel, Work, Workgroups};
-use crate::tensor::{Array, Shape, Tensor};
+use crate::tensor::{Array, Axis, Shape, Tensor, calling};
 use crate::{shader, uniforms};
 
 /// y has x's elements under another shape. No data moves.
@@ -14,7 +16,8 @@ impl Op for Reshape {
     }
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
-        if x[0].numel() == self.0.numel() { Ok(self.0.clone()) } else { Err(format!("{} has another count", self.0)) }
+        let fits = x[0].numel() == self.0.numel();
+        if fits { Ok(self.0.clone()) } else { Err(format!("{} has another number of elements", self.0)) }
     }
 
     fn reference(&self, x: &[Array], _: &Shape) -> Vec<f64> {
@@ -67,10 +70,20 @@ fn read_reference(views: &[AxisView], x: &Array, y: &Shape, fill: f64) -> Vec<f6
     y.indices().map(element).collect()
 }
 
+/// Dimensions the kernel walks at most, after [`merge`].
+const MAX_DIMS: usize = 6;
+
+/// The shape that `views` give, if the kernel can walk it.
+fn read_shape(views: &[AxisView]) -> Result<Shape, String> {
+    match merge(views).len() {
+        0..=MAX_DIMS => Ok(Shape(views.iter().map(|v| v.dim).collect())),
+        n => Err(format!("takes at most {MAX_DIMS} separate dimensions, not {n}")),
+    }
+}
+
 /// Runs `views` on a GPU.
 fn read_launch(views: &[AxisView], gpu: &Gpu, x: &Tensor, y: &Tensor, fill: f64) {
     let views = merge(views);
-    assert!(views.len() <= 6, "movement operations take at most 6 separate dimensions, got {}", y.shape());
     let unsigned = |f: fn(&AxisView) -> usize| [0, 1, 2, 3, 4, 5, 6, 7].map(|d| views.get(d).map_or(0, f) as u32);
     let signed = |f: fn(&AxisView) -> i64| [0, 1, 2, 3, 4, 5, 6, 7].map(|d| views.get(d).map_or(0, f) as i32);
     let uniforms = uniforms![
@@ -126,8 +139,7 @@ impl Op for Permute {
         let mut sorted = self.0.clone();
         sorted.sort();
         let complete = sorted.iter().copied().eq(0..x[0].rank());
-        let shape = || Shape(self.0.iter().map(|&a| x[0][a]).collect());
-        complete.then(shape).ok_or_else(|| format!("{:?} is no order of the axes", self.0))
+        if complete { read_shape(&self.views(x[0])) } else { Err(format!("{:?} is no order of the axes", self.0)) }
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
@@ -162,7 +174,7 @@ impl Op for BroadcastTo {
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
         let fits = x[0].broadcast(&self.0).as_ref() == Some(&self.0);
-        fits.then(|| self.0.clone()).ok_or_else(|| format!("does not stretch to {}", self.0))
+        if fits { read_shape(&self.views(x[0])) } else { Err(format!("does not stretch to {}", self.0)) }
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
@@ -203,14 +215,12 @@ impl Op for Slice {
     }
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
-        let dim = *x[0].get(self.axis).ok_or_else(|| format!("no axis {}", self.axis))?;
-        let last = self.start as i64 + self.step * (self.len as i64 - 1);
-        if self.len > 0 && (self.start >= dim || last < 0 || last >= dim as i64) {
+        let dim = x[0][self.axis];
+        let last = self.start as i128 + self.step as i128 * (self.len as i128 - 1);
+        if self.len > 0 && (self.start >= dim || last < 0 || last >= dim as i128) {
             return Err(format!("{}..={last} is outside axis {} of {dim}", self.start, self.axis));
         }
-        let mut shape = x[0].clone();
-        shape.0[self.axis] = self.len;
-        Ok(shape)
+        read_shape(&self.views(x[0]))
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
@@ -267,10 +277,7 @@ impl Op for Pad {
     }
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
-        let mut shape = x[0].clone();
-        let dim = shape.0.get_mut(self.axis).ok_or_else(|| format!("no axis {}", self.axis))?;
-        *dim = self.padded(*dim);
-        Ok(shape)
+        read_shape(&self.views(x[0]))
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
@@ -297,9 +304,6 @@ impl Op for Concat {
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
         let mut shape = x[0].clone();
-        if self.0 >= shape.rank() {
-            return Err(format!("no axis {}", self.0));
-        }
         shape.0[self.0] = x.iter().map(|s| s.get(self.0).copied().unwrap_or(0)).sum();
         let agrees = |s: &&Shape| s.rank() == shape.rank() && (0..s.rank()).all(|d| d == self.0 || s[d] == shape[d]);
         if x.iter().all(agrees) { Ok(shape) } else { Err(format!("shapes differ off axis {}", self.0)) }
@@ -349,23 +353,50 @@ impl Tensor {
     /// The same elements, row-major, under another shape. Nothing is copied.
     #[track_caller]
     pub fn reshape(&self, shape: impl Into<Shape>) -> Tensor {
+        let _op = calling("reshape");
         let op = Reshape(shape.into());
-        let shape = op.shape(&[self.shape()]).unwrap_or_else(|e| panic!("reshape of {}: {e}", self.shape()));
+        op.0.numel(); // a number that wraps is refused here, at the caller's line
+        let shape = shape_of(&op, &[self]);
         let view = Tensor::from_storage(self.device(), shape, self.storage().clone(), None);
         with_history(view, op, vec![self.clone()])
     }
 
+    /// Without an axis, whose dimension must be 1.
+    #[track_caller]
+    pub fn squeeze(&self, axis: impl Axis) -> Tensor {
+        let _op = calling("squeeze");
+        let axis = self.shape().axis(axis);
+        assert!(self.shape()[axis] == 1, "squeeze: axis {axis} of shape {} is not 1", self.shape());
+        let mut shape = self.shape().clone();
+        shape.0.remove(axis);
+        self.reshape(shape)
+    }
+
+    /// With one more axis, of dimension 1, which is axis `axis` of the result.
+    #[track_caller]
+    pub fn unsqueeze(&self, axis: impl Axis) -> Tensor {
+        let _op = calling("unsqueeze");
+        let rank = self.shape().rank();
+        let Some(axis) = axis.of(rank + 1) else {
+            panic!("unsqueeze: shape {} with one more axis has no axis {axis}", self.shape())
+        };
+        let mut shape = self.shape().clone();
+        shape.0.insert(axis, 1);
+        self.reshape(shape)
+    }
+
     /// The axes in another order: dimension `d` of the result is dimension `axes[d]` of `self`.
     #[track_caller]
-    pub fn permute(&self, axes: &[usize]) -> Tensor {
-        apply(Permute(axes.to_vec()), &[self])
+    pub fn permute(&self, axes: &[impl Axis]) -> Tensor {
+        let _op = calling("permute");
+        apply(Permute(self.shape().axes(axes)), &[self])
     }
 
     /// The last two axes exchanged.
     #[track_caller]
     pub fn transpose(&self) -> Tensor {
         let rank = self.shape().rank();
-        assert!(rank >= 2, "transpose of a tensor of shape {}", self.shape());
+        assert!(rank >= 2, "transpose: shape {} has less than two axes", self.shape());
         let mut axes: Vec<usize> = (0..rank).collect();
         axes.swap(rank - 1, rank - 2);
         self.permute(&axes)
@@ -380,35 +411,75 @@ impl Tensor {
 
     /// Elements `start..start + len` along an axis.
     #[track_caller]
-    pub fn narrow(&self, axis: usize, start: usize, len: usize) -> Tensor {
+    pub fn narrow(&self, axis: impl Axis, start: usize, len: usize) -> Tensor {
+        let _op = calling("narrow");
         self.slice_step(axis, start, 1, len)
     }
 
     /// Elements `start, start + step, ...` (`len` of them) along an axis; `step` may be negative.
     #[track_caller]
-    pub fn slice_step(&self, axis: usize, start: usize, step: i64, len: usize) -> Tensor {
-        assert!(step != 0, "a slice needs a step");
-        apply(Slice { axis, start, step, len }, &[self])
+    pub fn slice_step(&self, axis: impl Axis, start: usize, step: i64, len: usize) -> Tensor {
+        let _op = calling("slice_step");
+        assert!(step != 0, "slice_step: a step of 0");
+        apply(Slice { axis: self.shape().axis(axis), start, step, len }, &[self])
     }
 
     /// An axis in reverse order.
     #[track_caller]
-    pub fn flip(&self, axis: usize) -> Tensor {
-        let len = self.dim(axis);
+    pub fn flip(&self, axis: impl Axis) -> Tensor {
+        let _op = calling("flip");
+        let axis = self.shape().axis(axis);
+        let len = self.shape()[axis];
         if len == 0 { self.clone() } else { self.slice_step(axis, len - 1, -1, len) }
     }
 
     /// `low` and `high` copies of `value` before and after the elements of an axis.
     #[track_caller]
-    pub fn pad(&self, axis: usize, low: usize, high: usize, value: f64) -> Tensor {
-        apply(Pad { axis, low, high, gap: 1, value }, &[self])
+    pub fn pad(&self, axis: impl Axis, low: usize, high: usize, value: f64) -> Tensor {
+        let _op = calling("pad");
+        apply(Pad { axis: self.shape().axis(axis), low, high, gap: 1, value }, &[self])
+    }
+
+    /// `low` and `high` elements before and after those of an axis, mirrored at the first and the last one, which are
+    /// not repeated: `c b | a b c | b a`. Both are smaller than the axis.
+    #[track_caller]
+    pub fn pad_reflect(&self, axis: impl Axis, low: usize, high: usize) -> Tensor {
+        let _op = calling("pad_reflect");
+        let axis = self.shape().axis(axis);
+        let n = self.shape()[axis];
+        assert!(low.max(high) < n.max(1), "pad_reflect: {low} and {high} elements around {n}; at most one less");
+        if n == 0 {
+            return self.clone();
+        }
+        let before = self.narrow(axis, 1, low).flip(axis);
+        let after = self.narrow(axis, n - 1 - high, high).flip(axis);
+        Tensor::concat(&[&before, self, &after], axis)
+    }
+
+    /// `low` copies of the first element before those of an axis and `high` copies of the last one after them.
+    #[track_caller]
+    pub fn pad_edge(&self, axis: impl Axis, low: usize, high: usize) -> Tensor {
+        let _op = calling("pad_edge");
+        let axis = self.shape().axis(axis);
+        let n = self.shape()[axis];
+        assert!(n > 0 || low + high == 0, "pad_edge: axis {axis} of shape {} has no edge", self.shape());
+        if n == 0 {
+            return self.clone();
+        }
+        let copies = |at: usize, count: usize| {
+            let mut shape = self.shape().clone();
+            shape.0[axis] = count;
+            self.narrow(axis, at, 1).broadcast_to(shape)
+        };
+        Tensor::concat(&[&copies(0, low), self, &copies(n - 1, high)], axis)
     }
 
     /// Tensors one after another along an axis.
     #[track_caller]
-    pub fn concat(parts: &[&Tensor], axis: usize) -> Tensor {
-        assert!(!parts.is_empty(), "concat of nothing");
-        apply(Concat(axis), parts)
+    pub fn concat(parts: &[&Tensor], axis: impl Axis) -> Tensor {
+        let _op = calling("concat");
+        let Some(first) = parts.first() else { panic!("concat: no tensors") };
+        apply(Concat(first.shape().axis(axis)), parts)
     }
 }
 
@@ -433,7 +504,12 @@ pub fn cases() -> Vec<Case> {
         case("slice back", &[2, 7], |x| x[0].slice_step(1, 6, -3, 3)),
         case("flip", &[3, 5], |x| x[0].flip(1)),
         case("pad", &[3, 2], |x| x[0].pad(0, 1, 2, 0.5)),
-        case("pad", &[61, 1, 7], |x| x[0].pad(2, 0, 1, 0.0)),
+        case("pad", &[61, 1, 7], |x| x[0].pad(-1, 0, 1, 0.0)),
+        case("pad_reflect", &[2, 4], |x| x[0].pad_reflect(1, 3, 1)),
+        case("pad_reflect", &[1, 0], |x| x[0].pad_reflect(1, 0, 0)),
+        case("pad_edge", &[3, 2], |x| x[0].pad_edge(0, 2, 1)),
+        case("unsqueeze", &[3, 2], |x| x[0].unsqueeze(-1)),
+        case("squeeze", &[3, 1, 2], |x| x[0].squeeze(-2)),
         Case::new("concat", [Input::unit([2, 3]), Input::unit([2, 1]), Input::unit([2, 0])], |x| {
             Tensor::concat(&[&x[0], &x[1], &x[2]], 1)
         })

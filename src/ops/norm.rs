@@ -12,7 +12,7 @@
 
 use super::{Case, Input, Op, apply};
 use crate::gpu::{Gpu, Kernel, Slice, Source, Work, Workgroups};
-use crate::tensor::{Array, Shape, Tensor};
+use crate::tensor::{Array, Shape, Tensor, called, calling};
 use crate::{shader, uniforms};
 
 /// What all three ops are built with.
@@ -325,7 +325,7 @@ impl<'a> Parts<'a> {
     fn curvature(&self, w: &Tensor, u: &Tensor, bw: &Tensor, bu: &Tensor) -> Tensor {
         let [n, s, c] = [0, 1, 2].map(|d| self.x.dim(d));
         let split = |t: &Tensor| t.reshape([n, s, self.setting.groups, c / self.setting.groups]);
-        let mean = |t: &Tensor| t.keep_mean(&[1, 3]);
+        let mean = |t: &Tensor| t.mean_keepdim(&[1, 3]);
         let [x, xhat, w, u, bw, bu] = [self.x, &self.xhat, w, u, bw, bu].map(split);
         let variance = mean(&(&x - &mean(&x)).square());
         let scale = variance.add_scalar(self.setting.eps).sqrt().recip();
@@ -353,22 +353,34 @@ impl Tensor {
     /// Group norm with one channel per group.
     #[track_caller]
     pub fn instance_norm(&self, eps: f64, affine: Option<(&Tensor, &Tensor)>) -> Tensor {
-        let channels = self.dim(self.shape().rank() - 1);
+        let _op = calling("instance_norm");
+        let channels = self.dim(-1);
         self.group_norm(channels.max(1), eps, affine)
     }
 
-    /// Normalises the last axis: `y = gamma (x - mean) / sqrt(variance + eps) + beta` for each row (Ba et al., 2016).
+    /// Normalises the last `axes` axes together: `y = gamma (x - mean) / sqrt(variance + eps) + beta`, gamma and beta of
+    /// the shape of these axes (Ba et al., 2016).
     #[track_caller]
-    pub fn layer_norm(&self, eps: f64, affine: Option<(&Tensor, &Tensor)>) -> Tensor {
-        let last = self.dim(self.shape().rank() - 1);
-        let rows = self.reshape([self.numel() / last.max(1), last]);
-        rows.group_norm(1, eps, affine).reshape(self.shape())
+    pub fn layer_norm(&self, axes: usize, eps: f64, affine: Option<(&Tensor, &Tensor)>) -> Tensor {
+        let _op = calling("layer_norm");
+        let rank = self.shape().rank();
+        assert!((1..=rank).contains(&axes), "layer_norm: shape {} has no last {axes} axes", self.shape());
+        let (rows, row) = self.shape().split_at(rank - axes);
+        for t in affine.iter().flat_map(|(gamma, beta)| [gamma, beta]) {
+            assert!(t.shape()[..] == *row, "layer_norm: gamma and beta have the shape {row:?}, not {}", t.shape());
+        }
+        let n = row.iter().product();
+        let flat = affine.map(|(gamma, beta)| (gamma.reshape([n]), beta.reshape([n])));
+        let affine = flat.as_ref().map(|(gamma, beta)| (gamma, beta));
+        self.reshape([rows.iter().product(), n]).group_norm(1, eps, affine).reshape(self.shape())
     }
 
     /// Normalises every channel over all other axes with the statistics of this batch: returns xhat, the means `[C]` and
     /// the biased variances `[C]`. Composed of reductions and elementwise ops: about 10 passes over memory.
     #[track_caller]
     pub fn batch_norm(&self, eps: f64) -> (Tensor, Tensor, Tensor) {
+        let _op = calling("batch_norm");
+        assert!(self.shape().rank() >= 1, "batch_norm: a scalar has no channels");
         let axes: Vec<usize> = (0..self.shape().rank() - 1).collect();
         let mean = self.mean_axes(&axes);
         let centred = self - &mean;
@@ -379,8 +391,10 @@ impl Tensor {
     #[track_caller]
     fn normalised(&self, setting: Setting, affine: Option<(&Tensor, &Tensor)>) -> Tensor {
         let rank = self.shape().rank();
-        assert!(rank >= 2, "a norm wants a batch axis and a channel axis, not {}", self.shape());
-        let (n, c) = (self.dim(0), self.dim(rank - 1));
+        let op = called(if setting.silu { "group_norm_silu" } else { "group_norm" });
+        assert!(rank >= 2, "{op}: wants a batch axis and a channel axis; shape {}", self.shape());
+        let _op = calling(op);
+        let (n, c) = (self.dim(0), self.dim(-1));
         let pixels = self.shape()[1..rank - 1].iter().product();
         let x = self.reshape([n, pixels, c]);
         let inputs: Vec<&Tensor> =
@@ -428,8 +442,11 @@ pub fn cases() -> Vec<Case> {
     let affine = [Input::unit([1, 2, 2, 2]), Input::uniform([2], 0.5, 1.5), Input::unit([2])];
     let norm = |x: &[Tensor]| x[0].group_norm(1, 0.1, Some((&x[1], &x[2])));
     cases.push(Case::new("group_norm affine", affine.clone(), norm).ulps(32.0, 1.0));
-    let norm = |x: &[Tensor]| x[0].layer_norm(0.1, Some((&x[1], &x[2])));
+    let norm = |x: &[Tensor]| x[0].layer_norm(1, 0.1, Some((&x[1], &x[2])));
     cases.push(Case::new("layer_norm", affine.clone(), norm).ulps(32.0, 1.0));
+    let several = [Input::unit([2, 3, 2]), Input::uniform([3, 2], 0.5, 1.5), Input::unit([3, 2])];
+    let norm = |x: &[Tensor]| x[0].layer_norm(2, 0.1, Some((&x[1], &x[2])));
+    cases.push(Case::new("layer_norm of two axes", several, norm).ulps(32.0, 1.0));
     let norm = |x: &[Tensor]| x[0].instance_norm(0.1, Some((&x[1], &x[2])));
     cases.push(Case::new("instance_norm", affine, norm).ulps(32.0, 1.0));
     let norm = |x: &[Tensor]| x[0].batch_norm(0.1).0;

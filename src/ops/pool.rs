@@ -2,7 +2,7 @@
 
 use super::{Case, Input, Op, apply, elementwise_work};
 use crate::gpu::{Gpu, Kernel, Source, Workgroups};
-use crate::tensor::{Array, Shape, Tensor};
+use crate::tensor::{Array, Shape, Tensor, calling};
 use crate::{shader, uniforms};
 
 /// Square windows of `kernel` pixels, `stride` apart, over an image with `padding` zeros on each side.
@@ -15,17 +15,25 @@ struct Windows {
     scale: f64,
 }
 
+/// The widest window, and the largest factor of [`Tensor::repeat_pixels`].
+pub const MAX_KERNEL: usize = 128;
+
 impl Windows {
+    /// Windows whose sums are divided by their number of pixels.
+    fn mean(kernel: usize, stride: usize, padding: usize) -> Windows {
+        Windows { kernel, stride, padding, scale: 1.0 / (kernel as f64 * kernel as f64) }
+    }
+
     /// The number of windows along a dimension.
     fn count(&self, dim: usize) -> Result<usize, String> {
-        if self.kernel == 0 || self.stride == 0 || 2 * self.padding > self.kernel || self.kernel > 128 {
+        let Windows { kernel, stride, padding, .. } = *self;
+        if !(1..=MAX_KERNEL).contains(&kernel) || stride == 0 || 2 * padding > kernel {
             return Err(format!(
-                "kernel {} (1 to 128), stride {} (at least 1), padding {} (at most half the kernel)",
-                self.kernel, self.stride, self.padding
+                "kernel {kernel} (1 to {MAX_KERNEL}), stride {stride} (at least 1), padding {padding} (at most half the kernel)"
             ));
         }
-        let padded = (dim + 2 * self.padding).checked_sub(self.kernel);
-        padded.map(|free| free / self.stride + 1).ok_or_else(|| format!("a window of {} over {dim}", self.kernel))
+        let free = (dim + 2 * padding).checked_sub(kernel);
+        free.map(|free| free / stride + 1).ok_or_else(|| format!("a window of {kernel} does not fit into {dim} pixels"))
     }
 
     /// Calls `f(offset in the image, offset among the windows)` for every pixel of every window.
@@ -64,7 +72,7 @@ struct Pool(Windows);
 
 impl Op for Pool {
     fn name(&self) -> &'static str {
-        "pool"
+        "avg_pool"
     }
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
@@ -95,7 +103,7 @@ struct Unpool {
 
 impl Op for Unpool {
     fn name(&self) -> &'static str {
-        "unpool"
+        "avg_unpool"
     }
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
@@ -124,23 +132,25 @@ impl Op for Unpool {
 
 impl Tensor {
     /// The mean over `kernel` x `kernel` windows of `self[N, H, W, C]`, `stride` apart. The image is padded with zeros,
-    /// which count in the mean; the result has `(H + 2 padding - kernel) / stride + 1` rows, rounded down.
+    /// which count in the mean; the result has `(H + 2 padding - kernel) / stride + 1` rows, rounded down. The kernel has
+    /// 1 to [`MAX_KERNEL`] pixels, the padding at most half of them.
     #[track_caller]
     pub fn avg_pool(&self, kernel: usize, stride: usize, padding: usize) -> Tensor {
-        apply(Pool(Windows { kernel, stride, padding, scale: 1.0 / (kernel * kernel) as f64 }), &[self])
+        apply(Pool(Windows::mean(kernel, stride, padding)), &[self])
     }
 
     /// The adjoint of [`Tensor::avg_pool`] over images of `size` `[H, W]`: each value, divided by `kernel^2`, is added to
     /// every pixel of its window.
     #[track_caller]
     pub fn avg_unpool(&self, kernel: usize, stride: usize, padding: usize, size: [usize; 2]) -> Tensor {
-        let windows = Windows { kernel, stride, padding, scale: 1.0 / (kernel * kernel) as f64 };
-        apply(Unpool { windows, size }, &[self])
+        apply(Unpool { windows: Windows::mean(kernel, stride, padding), size }, &[self])
     }
 
-    /// Every pixel of `self[N, H, W, C]` becomes a square of `factor` x `factor` pixels.
+    /// Every pixel of `self[N, H, W, C]` becomes a square of `factor` x `factor` pixels, `factor` up to [`MAX_KERNEL`].
     #[track_caller]
     pub fn repeat_pixels(&self, factor: usize) -> Tensor {
+        let _op = calling("repeat_pixels");
+        assert!((1..=MAX_KERNEL).contains(&factor), "repeat_pixels: factor {factor} is not in 1..={MAX_KERNEL}");
         let windows = Windows { kernel: factor, stride: factor, padding: 0, scale: 1.0 };
         let [h, w] = [self.dim(1) * factor, self.dim(2) * factor];
         apply(Unpool { windows, size: [h, w] }, &[self])

@@ -3,9 +3,9 @@
 //! Every reduction runs in a fixed order: the same bits on every run of an adapter. A long one is cut into segments
 //! that are reduced in parallel, then the partial results are reduced again.
 
-use super::{Case, Input, Op, apply};
+use super::{Case, Input, Op, apply, larger, smaller};
 use crate::gpu::{Gpu, Kernel, Slice, Work, Workgroups};
-use crate::tensor::{Array, Shape, Tensor};
+use crate::tensor::{Array, Axis, Shape, Tensor, called, calling};
 use crate::{shader, uniforms};
 
 #[derive(Clone, Copy, PartialEq)]
@@ -27,8 +27,8 @@ impl Kind {
     fn combine(self, a: f64, b: f64) -> f64 {
         match self {
             Kind::Sum => a + b,
-            Kind::Max => a.max(b),
-            Kind::Min => a.min(b),
+            Kind::Max => larger(a, b),
+            Kind::Min => smaller(a, b),
         }
     }
 }
@@ -50,12 +50,7 @@ impl Op for Reduce {
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
         let mut shape = x[0].clone();
-        for &axis in &self.axes {
-            *shape.0.get_mut(axis).ok_or_else(|| format!("no axis {axis}"))? = 1;
-        }
-        if self.kind != Kind::Sum && x[0].numel() == 0 && shape.numel() > 0 {
-            return Err("the extreme of no elements is undefined".into());
-        }
+        self.axes.iter().for_each(|&axis| shape.0[axis] = 1);
         Ok(shape)
     }
 
@@ -70,6 +65,9 @@ impl Op for Reduce {
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        if x[0].numel() == 0 {
+            return gpu.fill(y.slice(), (self.kind.identity() as f32).to_bits());
+        }
         let mut from = x[0].slice().clone();
         let mut runs = runs(x[0].shape(), &self.axes);
         // Innermost runs first: each pass removes one run of reduced axes.
@@ -144,7 +142,7 @@ impl Reduce {
         } else {
             let kernel = Kernel::new(shader!("reduce/columns.wgsl")).op(self.kind as u32, self.name());
             let (kernel, inner) = match inner.is_multiple_of(4) {
-                true => (kernel.with("T", "vec4f"), inner / 4),
+                true => (kernel.with("T", "vec4f").with("Bits", "vec4u"), inner / 4),
                 false => (kernel, inner),
             };
             let uniforms = uniforms![outer, dim, inner, segments, per_segment];
@@ -169,12 +167,13 @@ pub(super) fn add_parts(gpu: &Gpu, x: &Slice, dims: [usize; 3], y: &Slice) {
 
 impl Tensor {
     #[track_caller]
-    fn reduce(&self, kind: Kind, axes: &[usize]) -> Tensor {
-        apply(Reduce { kind, axes: axes.to_vec() }, &[self])
+    fn reduce(&self, kind: Kind, axes: &[impl Axis]) -> Tensor {
+        apply(Reduce { kind, axes: self.shape().axes(axes) }, &[self])
     }
 
     #[track_caller]
-    fn drop_axes(&self, axes: &[usize]) -> Tensor {
+    fn drop_axes(&self, axes: &[impl Axis]) -> Tensor {
+        let axes = self.shape().axes(axes);
         let kept = self.shape().iter().enumerate().filter(|(d, _)| !axes.contains(d)).map(|(_, &n)| n);
         self.reshape(kept.collect::<Vec<_>>())
     }
@@ -183,80 +182,123 @@ impl Tensor {
         (0..self.shape().rank()).collect()
     }
 
+    /// How many elements lie along some axes together.
+    #[track_caller]
+    fn count(&self, axes: &[impl Axis]) -> f64 {
+        self.shape().axes(axes).iter().map(|&a| self.shape()[a]).product::<usize>() as f64
+    }
+
     /// The sum of all elements, a scalar.
     pub fn sum(&self) -> Tensor {
         self.sum_axes(&self.all_axes())
     }
 
-    /// The mean of all elements, a scalar.
+    /// The mean of all elements, a scalar; of none it is NaN.
     pub fn mean(&self) -> Tensor {
         self.mean_axes(&self.all_axes())
     }
 
     /// The sum over some axes, which disappear.
     #[track_caller]
-    pub fn sum_axes(&self, axes: &[usize]) -> Tensor {
+    pub fn sum_axes(&self, axes: &[impl Axis]) -> Tensor {
+        let _op = calling("sum_axes");
         self.sum_keepdim(axes).drop_axes(axes)
     }
 
     /// The sum over some axes, which stay with dimension 1.
     #[track_caller]
-    pub fn sum_keepdim(&self, axes: &[usize]) -> Tensor {
-        if axes.iter().all(|&a| self.dim(a) == 1) { self.clone() } else { self.reduce(Kind::Sum, axes) }
+    pub fn sum_keepdim(&self, axes: &[impl Axis]) -> Tensor {
+        let _op = calling("sum_keepdim");
+        let axes = self.shape().axes(axes);
+        if axes.iter().all(|&a| self.shape()[a] == 1) { self.clone() } else { self.reduce(Kind::Sum, &axes) }
     }
 
     /// The mean over some axes, which disappear.
     #[track_caller]
-    pub fn mean_axes(&self, axes: &[usize]) -> Tensor {
-        self.keep_mean(axes).drop_axes(axes)
+    pub fn mean_axes(&self, axes: &[impl Axis]) -> Tensor {
+        let _op = calling("mean_axes");
+        self.mean_keepdim(axes).drop_axes(axes)
     }
 
     /// The mean over some axes, which stay with dimension 1.
     #[track_caller]
-    pub fn keep_mean(&self, axes: &[usize]) -> Tensor {
-        let count: usize = axes.iter().map(|&a| self.dim(a)).product();
-        self.sum_keepdim(axes).mul_scalar(1.0 / count as f64)
+    pub fn mean_keepdim(&self, axes: &[impl Axis]) -> Tensor {
+        let _op = calling("mean_keepdim");
+        self.sum_keepdim(axes).mul_scalar(1.0 / self.count(axes))
     }
 
-    /// The largest element over some axes, which disappear; ties share the gradient.
+    /// The variance over some axes, which disappear: the mean of `(x - mean)^2`, times `n / (n - correction)` (0 for
+    /// the biased one, 1 for the unbiased one; n the number of elements).
     #[track_caller]
-    pub fn max_axes(&self, axes: &[usize]) -> Tensor {
+    pub fn var(&self, axes: &[impl Axis], correction: f64) -> Tensor {
+        let _op = calling("var");
+        let squares = (self - &self.mean_keepdim(axes)).square().sum_axes(axes);
+        squares.mul_scalar(1.0 / (self.count(axes) - correction).max(0.0))
+    }
+
+    /// The standard deviation, the root of [`Tensor::var`]. Its gradient is not finite where the variance is 0.
+    #[track_caller]
+    pub fn std(&self, axes: &[impl Axis], correction: f64) -> Tensor {
+        let _op = calling("std");
+        self.var(axes, correction).sqrt()
+    }
+
+    /// The largest element over some axes, which disappear; ties share the gradient. Of no elements it is -inf.
+    #[track_caller]
+    pub fn max_axes(&self, axes: &[impl Axis]) -> Tensor {
+        let _op = calling("max_axes");
         self.reduce(Kind::Max, axes).drop_axes(axes)
     }
 
-    /// The smallest element over some axes, which disappear; ties share the gradient.
+    /// The smallest element over some axes, which disappear; ties share the gradient. Of no elements it is +inf.
     #[track_caller]
-    pub fn min_axes(&self, axes: &[usize]) -> Tensor {
+    pub fn min_axes(&self, axes: &[impl Axis]) -> Tensor {
+        let _op = calling("min_axes");
         self.reduce(Kind::Min, axes).drop_axes(axes)
     }
 
-    /// `log sum exp x` over some axes, which disappear; no overflow.
+    /// `log sum exp x` over some axes, which disappear; no overflow. Where every x is -inf, or there is none, it is -inf
+    /// and no gradient flows.
     #[track_caller]
-    pub fn logsumexp(&self, axes: &[usize]) -> Tensor {
+    pub fn logsumexp(&self, axes: &[impl Axis]) -> Tensor {
+        let _op = calling("logsumexp");
         let top = self.detach().reduce(Kind::Max, axes);
-        (&(self - &top).exp().sum_keepdim(axes).log() + &top).drop_axes(axes)
+        let finite = top.clamp(-f32::MAX as f64, f32::MAX as f64);
+        let total = (self - &finite).exp().sum_keepdim(axes);
+        let none = total.detach().equal(&Tensor::scalar(self.device(), 0.0));
+        let log = none.where_(&Tensor::scalar(self.device(), 1.0), &total).log();
+        none.where_(&top, &(&log + &finite)).drop_axes(axes)
     }
 
-    /// The index of the first largest element along an axis, which disappears. Not differentiable.
+    /// The index of the first largest element along an axis, which disappears; that of the first NaN if there is one.
+    /// Not differentiable.
     #[track_caller]
-    pub fn argmax(&self, axis: usize) -> Tensor {
+    pub fn argmax(&self, axis: impl Axis) -> Tensor {
+        let _op = calling("argmax");
         self.first_where(Kind::Max, axis)
     }
 
-    /// The index of the first smallest element along an axis, which disappears. Not differentiable.
+    /// The index of the first smallest element along an axis, which disappears; that of the first NaN if there is one.
+    /// Not differentiable.
     #[track_caller]
-    pub fn argmin(&self, axis: usize) -> Tensor {
+    pub fn argmin(&self, axis: impl Axis) -> Tensor {
+        let _op = calling("argmin");
         self.first_where(Kind::Min, axis)
     }
 
-    fn first_where(&self, kind: Kind, axis: usize) -> Tensor {
+    #[track_caller]
+    fn first_where(&self, kind: Kind, axis: impl Axis) -> Tensor {
         let x = self.detach();
-        let (n, rank) = (x.dim(axis), x.shape().rank());
+        let (axis, rank) = (x.shape().axis(axis), x.shape().rank());
+        let n = x.shape()[axis];
+        assert!(n > 0, "{}: axis {axis} of shape {} has no elements", called("argmax"), x.shape());
         let mut shape = vec![1; rank];
         shape[axis] = n;
         let index = Tensor::iota(x.device(), n).reshape(shape);
         let none = Tensor::scalar(x.device(), n as f64);
-        x.equal(&x.reduce(kind, &[axis])).where_(&index, &none).min_axes(&[axis])
+        // Only a row without NaN has an element that equals its extreme.
+        let hit = x.equal(&x.reduce(kind, &[axis])).maximum(&x.is_nan());
+        hit.where_(&index, &none).min_axes(&[axis])
     }
 
     /// 0, 1, ..., n - 1.
@@ -271,6 +313,12 @@ impl Tensor {
         if *self.shape() == shape {
             return self.clone();
         }
+        let _op = calling("sum_to");
+        assert!(
+            shape.broadcast(self.shape()).as_ref() == Some(self.shape()),
+            "sum_to: {shape} does not stretch to {}",
+            self.shape()
+        );
         let extra = self.shape().rank() - shape.rank();
         let stretched = |&d: &usize| d < extra || (shape[d - extra] == 1 && self.shape()[d] != 1);
         let axes: Vec<usize> = (0..self.shape().rank()).filter(stretched).collect();
@@ -302,15 +350,17 @@ pub fn cases() -> Vec<Case> {
         let order = if shape.iter().product::<usize>() <= 24 { 2 } else { 0 };
         let sum = move |x: &[Tensor]| x[0].sum_axes(axes);
         cases.push(Case::new(format!("sum {shape:?} {axes:?}"), [Input::unit(shape)], sum).sum(terms).order(order));
-        if shape.iter().product::<usize>() > 0 {
-            let max = move |x: &[Tensor]| x[0].max_axes(axes);
-            let case = Case::new(format!("max {shape:?} {axes:?}"), [Input::distinct(shape)], max);
-            cases.push(case.exact().order(order));
-        }
+        let max = move |x: &[Tensor]| x[0].max_axes(axes);
+        let case = Case::new(format!("max {shape:?} {axes:?}"), [Input::distinct(shape)], max);
+        // The extreme of nothing is infinite: no differences of it.
+        let order = if shape.contains(&0) { 0 } else { order };
+        cases.push(case.exact().order(order));
     }
     let small = || [Input::distinct([3, 5])];
     cases.push(Case::new("min", small(), |x| x[0].min_axes(&[0])).exact());
     cases.push(Case::new("mean", small(), |x| x[0].mean_axes(&[1])).sum(5));
+    cases.push(Case::new("var", small(), |x| x[0].var(&[1], 1.0)).ulps(16.0, 1.0));
+    cases.push(Case::new("std", small(), |x| x[0].std(&[-2], 0.0)).ulps(16.0, 1.0));
     cases.push(Case::new("logsumexp", small(), |x| x[0].logsumexp(&[1])).ulps(16.0, 1.0));
     cases.push(Case::new("argmax", small(), |x| x[0].argmax(1)).exact().order(0));
     cases.push(Case::new("argmin", small(), |x| x[0].argmin(0)).exact().order(0));

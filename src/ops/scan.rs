@@ -5,7 +5,7 @@
 
 use super::{Case, Input, Op, apply};
 use crate::gpu::{Gpu, Kernel, Slice, Work, Workgroups};
-use crate::tensor::{Array, Shape, Tensor};
+use crate::tensor::{Array, Axis, Shape, Tensor, calling};
 use crate::{shader, uniforms};
 
 /// y[.., j, ..] = sum_{k <= j} x[.., k, ..], or over k >= j
@@ -24,7 +24,7 @@ impl Op for Cumsum {
     }
 
     fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
-        if self.axis < x[0].rank() { Ok(x[0].clone()) } else { Err(format!("no axis {}", self.axis)) }
+        Ok(x[0].clone())
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
@@ -73,22 +73,25 @@ fn scan(gpu: &Gpu, x: &Slice, [outer, dim, inner]: [usize; 3], reverse: bool, y:
 impl Tensor {
     /// The sum of the elements of an axis up to each one: `y_j = sum_{k <= j} x_k`.
     #[track_caller]
-    pub fn cumsum(&self, axis: usize) -> Tensor {
-        apply(Cumsum { axis, reverse: false }, &[self])
+    pub fn cumsum(&self, axis: impl Axis) -> Tensor {
+        let _op = calling("cumsum");
+        apply(Cumsum { axis: self.shape().axis(axis), reverse: false }, &[self])
     }
 
     /// The sum of the elements of an axis from each one on: `y_j = sum_{k >= j} x_k`, the adjoint of
     /// [`Tensor::cumsum`].
     #[track_caller]
-    pub fn cumsum_back(&self, axis: usize) -> Tensor {
-        apply(Cumsum { axis, reverse: true }, &[self])
+    pub fn cumsum_back(&self, axis: impl Axis) -> Tensor {
+        let _op = calling("cumsum_back");
+        apply(Cumsum { axis: self.shape().axis(axis), reverse: true }, &[self])
     }
 
     /// The product of the elements of an axis up to each one, all of them positive: `exp(cumsum(log x))`.
     ///
     /// In f32 the relative error grows as the sum of |log x| times 6e-8.
     #[track_caller]
-    pub fn cumprod(&self, axis: usize) -> Tensor {
+    pub fn cumprod(&self, axis: impl Axis) -> Tensor {
+        let _op = calling("cumprod");
         self.log().cumsum(axis).exp()
     }
 }

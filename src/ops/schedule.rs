@@ -4,7 +4,7 @@
 
 use super::{Case, Input, Op, apply, elementwise_work};
 use crate::gpu::{Gpu, Kernel, Uniform, Workgroups};
-use crate::tensor::{Array, Key, Shape, Tensor, normal_at};
+use crate::tensor::{Array, Key, Shape, Tensor, calling, normal_at};
 use crate::{shader, uniforms};
 
 /// How the kernels find a sample's coefficient; see `shaders/schedule/sample.wgsl`.
@@ -109,6 +109,7 @@ pub enum Noise<'a> {
 /// `table` is `Schedule::noising`. Differentiable in `x0` and in given noise; levels and table are constants.
 #[track_caller]
 pub fn add_noise(x0: &Tensor, level: &Tensor, table: &Tensor, noise: Noise) -> Tensor {
+    let _op = calling("add_noise");
     let (table, level) = (table.detach(), level.detach());
     match noise {
         Noise::Given(eps) => apply(LevelMix { column: 0, key: None }, &[&table, &level, x0, eps]),
@@ -123,6 +124,7 @@ pub fn add_noise(x0: &Tensor, level: &Tensor, table: &Tensor, noise: Noise) -> T
 /// Differentiable in `x` and `eps_hat`.
 #[track_caller]
 pub fn denoise_step(x: &Tensor, eps_hat: &Tensor, level: &Tensor, table: &Tensor, key: Option<&Key>) -> Tensor {
+    let _op = calling("denoise_step");
     let (table, level) = (table.detach(), level.detach());
     apply(LevelMix { column: 0, key: key.cloned() }, &[&table, &level, x, eps_hat])
 }

@@ -2,7 +2,7 @@
 
 use super::{Case, Input, Op, apply};
 use crate::gpu::{Gpu, Kernel, Work, Workgroups};
-use crate::tensor::{Array, Shape, Tensor};
+use crate::tensor::{Array, Shape, Tensor, calling};
 use crate::{shader, uniforms};
 
 /// y[.., k] = the index of the k-th smallest element of x[.., :]
@@ -87,6 +87,7 @@ impl Tensor {
     /// The last axis in ascending order, NaN last. Gradients go back to where the elements came from.
     #[track_caller]
     pub fn sort(&self) -> Tensor {
+        let _op = calling("sort");
         self.reorder(&self.argsort())
     }
 }

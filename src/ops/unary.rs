@@ -35,13 +35,49 @@ fn sigmoid(x: f64) -> f64 {
 /// The constants of GELU's tanh form, sqrt(2/pi) and 0.044715.
 const GELU: (f64, f64) = (0.797_884_560_802_865_4, 0.044_715);
 
+/// u = c (x + k x^3) and its derivative; GELU is x (1 + tanh u) / 2 = x sigmoid(2 u).
 fn gelu_inner(x: f64) -> (f64, f64) {
     let (c, k) = GELU;
-    ((c * (x + k * x * x * x)).tanh(), c * (1.0 + 3.0 * k * x * x))
+    (c * (x + k * x * x * x), c * (1.0 + 3.0 * k * x * x))
 }
 
+/// 1 - erf(x) without cancellation for x > 0.
+fn erfc(x: f64) -> f64 {
+    if x < 2.0 {
+        return 1.0 - erf(x);
+    }
+    // exp(-x^2) / sqrt(pi) times the continued fraction 1 / (x + (1/2) / (x + 1 / (x + (3/2) / (x + ...)))).
+    let fraction = (1..=200).rev().fold(x, |below, k| x + 0.5 * k as f64 / below);
+    (-x * x).exp() / (fraction * std::f64::consts::PI.sqrt())
+}
+
+/// 2 / sqrt(pi) exp(-x^2) sum_n 2^n x^(2n+1) / (1 3 5 ... (2n+1)): all terms of one sign.
+fn erf(x: f64) -> f64 {
+    if x.abs() >= 2.0 {
+        return x.signum() * (1.0 - erfc(x.abs()));
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..60 {
+        term *= 2.0 * x * x / (2 * n + 1) as f64;
+        sum += term;
+    }
+    std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp() * sum
+}
+
+/// The normal distribution function.
+fn normal_cdf(x: f64) -> f64 {
+    0.5 * erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
+}
+
+fn normal_density(x: f64) -> f64 {
+    (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt()
+}
+
+/// Where functions with a factor x have reached their limits: keeps infinity times 0 away.
+const FAR: f64 = 1e3;
+
 /// Every elementwise function of one tensor.
-pub static FUNCTIONS: [Function; 21] = [
+pub static FUNCTIONS: [Function; 23] = [
     row("affine", 0, |x, a, b| a * x + b, |_, a, _| a, None),
     row("square", 1, |x, _, _| x * x, |x, _, _| 2.0 * x, Some(|x, _, _| Tensor::full(x.device(), x.shape(), 2.0))),
     row(
@@ -67,10 +103,10 @@ pub static FUNCTIONS: [Function; 21] = [
         "tanh",
         9,
         |x, _, _| x.tanh(),
-        |x, _, _| 1.0 - x.tanh() * x.tanh(),
+        |x, _, _| 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),
         Some(|x, _, _| {
-            let t = x.tanh();
-            &t * &(t.square().add_scalar(-1.0)).mul_scalar(2.0)
+            let slope = x.mul_scalar(2.0).sigmoid() * x.mul_scalar(-2.0).sigmoid();
+            (x.tanh() * slope).mul_scalar(-8.0)
         }),
     ),
     row(
@@ -93,8 +129,8 @@ pub static FUNCTIONS: [Function; 21] = [
     row(
         "silu",
         12,
-        |x, _, _| x * sigmoid(x),
-        |x, _, _| sigmoid(x) * (1.0 + x * sigmoid(-x)),
+        |x, _, _| x.max(-FAR) * sigmoid(x),
+        |x, _, _| sigmoid(x) * (1.0 + x.clamp(-FAR, FAR) * sigmoid(-x)),
         Some(|x, _, _| {
             let (p, q) = (x.sigmoid(), (-x).sigmoid());
             &(&p * &q) * &(x * &(&q - &p)).add_scalar(2.0)
@@ -112,10 +148,11 @@ pub static FUNCTIONS: [Function; 21] = [
     row(
         "gelu",
         16,
-        |x, _, _| 0.5 * x * (1.0 + gelu_inner(x).0),
+        |x, _, _| x.max(-FAR) * sigmoid(2.0 * gelu_inner(x).0),
         |x, _, _| {
-            let (t, du) = gelu_inner(x);
-            0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * du
+            let x = x.clamp(-FAR, FAR);
+            let (u, du) = gelu_inner(x);
+            sigmoid(2.0 * u) * (1.0 + 2.0 * x * du * sigmoid(-2.0 * u))
         },
         Some(|x, _, _| {
             // y'' = (1 - t^2) (u' - x t u'^2 + x u''/2), with u = c (x + k x^3) and t = tanh u.
@@ -132,14 +169,42 @@ pub static FUNCTIONS: [Function; 21] = [
         "pow",
         19,
         |x, a, _| x.powf(a),
-        |x, a, _| a * x.powf(a - 1.0),
-        Some(|x, a, _| x.pow(a - 2.0).mul_scalar(a * (a - 1.0))),
+        |x, a, _| if a == 0.0 { 0.0 } else { a * x.powf(a - 1.0) },
+        Some(|x, a, _| match a * (a - 1.0) {
+            0.0 => Tensor::zeros(x.device(), x.shape()),
+            factor => x.pow(a - 2.0).mul_scalar(factor),
+        }),
     ),
     row("floor", 20, |x, _, _| x.floor(), |_, _, _| 0.0, None),
+    row(
+        "erf",
+        21,
+        |x, _, _| erf(x),
+        |x, _, _| std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp(),
+        Some(|x, _, _| x * &(-x.square()).exp().mul_scalar(-2.0 * std::f64::consts::FRAC_2_SQRT_PI)),
+    ),
+    row(
+        "gelu_erf",
+        22,
+        |x, _, _| x.max(-FAR) * normal_cdf(x),
+        |x, _, _| {
+            let x = x.clamp(-FAR, FAR);
+            normal_cdf(x) + x * normal_density(x)
+        },
+        Some(|x, _, _| {
+            let density = x.square().mul_scalar(-0.5).exp().mul_scalar(normal_density(0.0));
+            &(-x.square()).add_scalar(2.0) * &density
+        }),
+    ),
 ];
 
 fn sign(x: f64) -> f64 {
     if x == 0.0 { 0.0 } else { x.signum() }
+}
+
+/// y, or x where x is NaN.
+fn keep_nan(x: f64, y: f64) -> f64 {
+    if x.is_nan() { x } else { y }
 }
 
 fn function(name: &str) -> &'static Function {
@@ -164,7 +229,7 @@ impl Op for Unary {
     }
 
     fn reference(&self, x: &[Array], _: &Shape) -> Vec<f64> {
-        x[0].iter().map(|&v| (self.function.f)(v, self.a, self.b)).collect()
+        x[0].iter().map(|&v| keep_nan(v, (self.function.f)(v, self.a, self.b))).collect()
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
@@ -198,7 +263,8 @@ impl Op for UnaryGrad {
     }
 
     fn reference(&self, x: &[Array], _: &Shape) -> Vec<f64> {
-        x[0].iter().zip(x[1].iter()).map(|(&v, &ct)| ct * (self.0.function.df)(v, self.0.a, self.0.b)).collect()
+        let df = |v: f64| keep_nan(v, (self.0.function.df)(v, self.0.a, self.0.b));
+        x[0].iter().zip(x[1].iter()).map(|(&v, &ct)| ct * df(v)).collect()
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
@@ -238,7 +304,7 @@ impl Tensor {
         self.affine(a, 0.0)
     }
 
-    /// `max(0, x)` for `a = 0`; `x` where positive, else `a x`.
+    /// `x` where positive, else `a x`.
     pub fn leaky_relu(&self, a: f64) -> Tensor {
         self.unary("leaky_relu", a, 0.0)
     }
@@ -253,7 +319,7 @@ impl Tensor {
         self.unary("clamp", lo, hi)
     }
 
-    /// `x^a` for positive x.
+    /// `x^a`, also of negative x where a is a whole number (else NaN); `0^0 = 1`.
     pub fn pow(&self, a: f64) -> Tensor {
         self.unary("pow", a, 0.0)
     }
@@ -280,9 +346,9 @@ functions! {
     log
     /// `|x|`; the gradient at 0 is 0.
     abs
-    /// The sine.
+    /// The sine; on a GPU within 2^-22 for |x| up to 8192.
     sin
-    /// The cosine.
+    /// The cosine; on a GPU within 2^-22 for |x| up to 8192.
     cos
     /// The hyperbolic tangent.
     tanh
@@ -296,6 +362,10 @@ functions! {
     relu
     /// `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))`: the tanh form of the Gaussian error linear unit.
     gelu
+    /// `x/2 (1 + erf(x / sqrt(2)))`: the Gaussian error linear unit itself.
+    gelu_erf
+    /// `2/sqrt(pi)` times the integral of `exp(-t^2)` from 0 to x.
+    erf
     /// -1, 0 or 1.
     sign
     /// The largest whole number that is not above x; no gradient flows.
@@ -373,12 +443,44 @@ pub fn cases() -> Vec<Case> {
             cases.push(case.order(if n == 5 { 2 } else { 0 }));
         }
     }
+    // Whole exponents work for negative x; 2 and 3 also where a derivative meets a power of 0.
+    for a in [0.0, 1.0, 2.0, 3.0, -1.0, -2.0] {
+        let run = move |x: &[Tensor]| x[0].pow(a);
+        cases.push(Case::new(format!("pow {a} of both signs"), [Input::apart([9], 0.4, 2.0)], run).ulps(16.0, 1.0));
+    }
+    // Digits near zero and far below it, with no absolute part in the bound (the smallest values are 1e-37).
+    for (name, lo, hi) in [
+        ("elu", 1e-6, 2.0),
+        ("tanh", 1e-6, 2.0),
+        ("erf", 1e-6, 3.0),
+        ("sin", 1e-6, 0.7),
+        ("softplus", 1.0, 80.0),
+        ("sigmoid", 1.0, 80.0),
+        ("silu", 1.0, 80.0),
+    ] {
+        let run = move |x: &[Tensor]| x[0].unary(name, 1.0, 0.0);
+        // A function that falls as e^x has the relative error of x itself, here up to 80 eps.
+        let ulps = 12.0 + hi;
+        let case = Case::new(format!("{name} to the last digit"), [Input::uniform([257], -hi, -lo)], run);
+        cases.push(case.ulps(ulps, 0.0).order(0));
+        let df = move |x: &[Tensor]| {
+            let one = Tensor::full(x[0].device(), x[0].shape(), 1.0);
+            apply(UnaryGrad(Unary { function: function(name), a: 1.0, b: 0.0 }), &[&x[0], &one])
+        };
+        let case = Case::new(format!("{name}'s derivative"), [Input::uniform([257], -hi.min(2.0), -lo)], df);
+        cases.push(case.ulps(24.0, 0.1).order(0));
+    }
+    for name in ["sin", "cos"] {
+        let run = move |x: &[Tensor]| x[0].unary(name, 0.0, 0.0);
+        let case = Case::new(format!("{name} to 8192"), [Input::uniform([4096], -8192.0, 8192.0)], run);
+        cases.push(case.ulps(2.0, 1.0).order(0));
+    }
     let grad =
         |x: &[Tensor]| apply(UnaryGrad(Unary { function: function("leaky_relu"), a: 0.2, b: 0.0 }), &[&x[0], &x[1]]);
     let inputs = [Input::apart([20_001], 0.2, 3.0), Input::unit([20_001])];
     cases.push(Case::new("leaky_relu's gradient 20001", inputs, grad).ulps(4.0, 0.0).order(0));
     // Saturation: no NaN, no overflow far from zero.
-    for name in ["tanh", "sigmoid", "softplus", "silu", "gelu"] {
+    for name in ["tanh", "sigmoid", "softplus", "silu", "gelu", "gelu_erf", "erf", "elu"] {
         let run = move |x: &[Tensor]| x[0].unary(name, 0.0, 0.0);
         cases.push(Case::new(format!("{name} saturated"), [Input::apart([64], 50.0, 500.0)], run).order(0));
     }

@@ -18,7 +18,7 @@ impl Array {
     #[track_caller]
     pub fn new(shape: impl Into<Shape>, data: Vec<f64>) -> Array {
         let shape = shape.into();
-        assert_eq!(shape.numel(), data.len(), "{} values for shape {shape}", data.len());
+        assert!(shape.numel() == data.len(), "Array::new: {} values for shape {shape}", data.len());
         Array { shape, data: Rc::new(data) }
     }
 

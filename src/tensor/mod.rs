@@ -1,6 +1,7 @@
 //! Values: shapes, the two devices, the tensor handle, its history, random keys, and state that survives a step.
 
 mod array;
+mod called;
 mod device;
 mod key;
 mod node;
@@ -8,10 +9,12 @@ mod shape;
 mod state;
 
 pub use array::Array;
+pub(crate) use called::{called, calling};
 pub use device::Device;
 pub use key::{Key, normal_at, philox, to_unit};
+pub(crate) use node::Paused;
 pub use node::{Backward, Node, no_grad, recording};
-pub use shape::Shape;
+pub use shape::{Axis, Shape};
 pub use state::{CapturedStep, Var};
 
 use crate::error::{Error, Result};
@@ -62,7 +65,7 @@ impl Tensor {
     #[track_caller]
     pub fn new(device: &Device, shape: impl Into<Shape>, values: &[f32]) -> Tensor {
         let shape = shape.into();
-        assert_eq!(shape.numel(), values.len(), "{} values for shape {shape}", values.len());
+        assert!(shape.numel() == values.len(), "Tensor::new: {} values for shape {shape}", values.len());
         let storage = match device {
             Device::Gpu(gpu) => {
                 let slice = gpu.alloc_for_upload(values.len() as u64 * 4);
@@ -87,6 +90,7 @@ impl Tensor {
     }
 
     /// A tensor filled with one value.
+    #[track_caller]
     pub fn full(device: &Device, shape: impl Into<Shape>, value: f64) -> Tensor {
         let shape = shape.into();
         let storage = match device {
@@ -101,6 +105,7 @@ impl Tensor {
     }
 
     /// A tensor whose elements are still to be written.
+    #[track_caller]
     pub(crate) fn unwritten(device: &Device, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
         match device {
@@ -113,6 +118,7 @@ impl Tensor {
     }
 
     /// A tensor of zeros.
+    #[track_caller]
     pub fn zeros(device: &Device, shape: impl Into<Shape>) -> Tensor {
         Tensor::full(device, shape, 0.0)
     }
@@ -129,8 +135,9 @@ impl Tensor {
 
     /// One dimension.
     #[track_caller]
-    pub fn dim(&self, axis: usize) -> usize {
-        self.0.shape.axis(axis)
+    pub fn dim(&self, axis: impl Axis) -> usize {
+        let _op = calling("dim");
+        self.0.shape[self.0.shape.axis(axis)]
     }
 
     /// The number of elements.
@@ -185,10 +192,16 @@ impl Tensor {
         }
     }
 
-    /// `shape.count()` elements from element `offset` (a multiple of 64) as a constant; on a GPU the same memory.
+    /// `shape.numel()` elements from element `offset` (a multiple of 64) as a constant; on a GPU the same memory.
     #[track_caller]
     pub fn view(&self, offset: usize, shape: impl Into<Shape>) -> Tensor {
         let shape = shape.into();
+        let inside = offset.checked_add(shape.numel()).is_some_and(|end| end <= self.numel());
+        assert!(
+            offset.is_multiple_of(64) && inside,
+            "view: {shape} from element {offset} (a multiple of 64) of {}",
+            self.shape()
+        );
         let storage = match self.storage() {
             Storage::Gpu(slice) => Storage::Gpu(slice.view(offset as u64 * 4, shape.numel() as u64 * 4)),
             Storage::Host(data) => {

@@ -45,12 +45,21 @@ pub fn recording() -> bool {
 
 /// Runs `f` without recording history: its results are constants.
 pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
-    struct Restore(bool);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            RECORDING.set(self.0);
-        }
-    }
-    let _restore = Restore(RECORDING.replace(false));
+    let _paused = Paused::new();
     f()
+}
+
+/// No history is recorded until it is dropped.
+pub(crate) struct Paused(bool);
+
+impl Paused {
+    pub(crate) fn new() -> Paused {
+        Paused(RECORDING.replace(false))
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        RECORDING.set(self.0);
+    }
 }

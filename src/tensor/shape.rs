@@ -1,7 +1,27 @@
 //! Shapes: row-major dimensions and broadcasting. Pure host arithmetic.
 
-use std::fmt;
+use super::called::called;
+use std::fmt::{self, Display};
 use std::ops::Deref;
+
+/// The number of an axis: 0 is the first; negative numbers count from the back, -1 is the last.
+pub trait Axis: Copy + Display {
+    /// Its number from the front, if a tensor of this rank has it.
+    fn of(self, rank: usize) -> Option<usize>;
+}
+
+impl Axis for usize {
+    fn of(self, rank: usize) -> Option<usize> {
+        (self < rank).then_some(self)
+    }
+}
+
+impl Axis for i32 {
+    fn of(self, rank: usize) -> Option<usize> {
+        let from_front = if self < 0 { rank.checked_sub(self.unsigned_abs() as usize)? } else { self as usize };
+        from_front.of(rank)
+    }
+}
 
 /// The dimensions of a tensor, outermost first. An empty list is a scalar.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
@@ -9,8 +29,16 @@ pub struct Shape(pub Vec<usize>);
 
 impl Shape {
     /// The number of elements.
+    ///
+    /// # Panics
+    /// When the number does not fit a `usize`.
+    #[track_caller]
     pub fn numel(&self) -> usize {
-        self.0.iter().product()
+        match self.0.iter().try_fold(1usize, |n, &d| n.checked_mul(d)) {
+            Some(n) => n,
+            None if self.0.contains(&0) => 0,
+            None => panic!("{}: shape {self} has more elements than can be counted", called("shape")),
+        }
     }
 
     /// The number of dimensions.
@@ -68,18 +96,38 @@ impl Shape {
         })
     }
 
-    /// Checks an axis number.
+    /// The number of an axis from the front.
+    ///
+    /// # Panics
+    /// When there is no such axis.
     #[track_caller]
-    pub fn axis(&self, axis: usize) -> usize {
-        assert!(axis < self.rank(), "axis {axis} of a tensor of shape {self}");
-        self.0[axis]
+    pub fn axis(&self, axis: impl Axis) -> usize {
+        match axis.of(self.rank()) {
+            Some(axis) => axis,
+            None => panic!("{}: no axis {axis} in shape {self}", called("axis")),
+        }
+    }
+
+    /// The numbers of several axes from the front, in order.
+    ///
+    /// # Panics
+    /// When there is no such axis, or one is named twice.
+    #[track_caller]
+    pub fn axes(&self, axes: &[impl Axis]) -> Vec<usize> {
+        let mut numbers = Vec::with_capacity(axes.len());
+        for &axis in axes {
+            let number = self.axis(axis);
+            assert!(!numbers.contains(&number), "{}: axis {axis} of shape {self} is named twice", called("axes"));
+            numbers.push(number);
+        }
+        numbers
     }
 
     /// The dimensions before, at and after an axis, each multiplied out: `[outer, dim, inner]`.
     #[track_caller]
-    pub fn around(&self, axis: usize) -> [usize; 3] {
-        let dim = self.axis(axis);
-        [self.0[..axis].iter().product(), dim, self.0[axis + 1..].iter().product()]
+    pub fn around(&self, axis: impl Axis) -> [usize; 3] {
+        let axis = self.axis(axis);
+        [self.0[..axis].iter().product(), self.0[axis], self.0[axis + 1..].iter().product()]
     }
 }
 
@@ -90,7 +138,7 @@ impl Deref for Shape {
     }
 }
 
-impl fmt::Display for Shape {
+impl Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{:?}", self.0)
     }
@@ -139,5 +187,24 @@ mod tests {
         let offsets: Vec<usize> = shape.indices().map(|at| shape.offset(&at)).collect();
         assert_eq!(offsets, [0, 1, 2, 3, 4, 5]);
         assert_eq!(Shape::from([2, 3, 4]).around(1), [2, 3, 4]);
+    }
+
+    #[test]
+    fn negative_axes_count_from_the_back() {
+        let shape = Shape::from([2, 3, 4]);
+        assert_eq!((shape.axis(-1), shape.axis(-3), shape.axis(1usize)), (2, 0, 1));
+        assert_eq!(shape.axes(&[-1, 0]), [2, 0]);
+        assert_eq!(((-4).of(3), 3.of(3), (-1).of(0)), (None, None, None));
+    }
+
+    #[test]
+    fn a_dimension_of_zero_leaves_no_elements_whatever_the_others_are() {
+        assert_eq!(Shape::from([usize::MAX, 2, 0]).numel(), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "more elements than can be counted")]
+    fn a_number_of_elements_that_wraps_is_refused() {
+        Shape::from([1 << 40, 1 << 40]).numel();
     }
 }
