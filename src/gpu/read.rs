@@ -72,11 +72,8 @@ impl ReadBack {
     }
 
     /// Waits for the value.
-    pub fn wait(mut self) -> Result<Vec<f32>> {
-        if let (Some(backend), Some(_)) = (&self.gpu.0.backend, &self.staging) {
-            let _ = backend.device.poll(wgpu::PollType::wait_indefinitely());
-        }
-        self.take()
+    pub fn wait(self) -> Result<Vec<f32>> {
+        pollster::block_on(self)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -105,6 +102,11 @@ impl Future for ReadBack {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.lock().waker = Some(context.waker().clone());
+        // A browser calls back by itself. Elsewhere nobody does but the thread that waits: so it waits here.
+        #[cfg(not(target_arch = "wasm32"))]
+        if let (Some(backend), false) = (&self.gpu.0.backend, self.ready()) {
+            let _ = backend.device.poll(wgpu::PollType::wait_indefinitely());
+        }
         if self.ready() { Poll::Ready(self.take()) } else { Poll::Pending }
     }
 }
