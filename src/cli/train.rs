@@ -3,6 +3,7 @@
 use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
+use crate::bench::Roofs;
 use crate::error::{Error, Result};
 use crate::run::evaluation::{self, Effort};
 use crate::run::{Registry, RunConfig, Session, report};
@@ -31,6 +32,12 @@ pub struct TrainArgs {
     /// The seed of every random number.
     #[arg(long)]
     seed: Option<u64>,
+    /// Show where the time of an iteration goes, from N of them, in place of training.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "3")]
+    profile: Option<u64>,
+    /// With --profile: print JSON.
+    #[arg(long, requires = "profile")]
+    json: bool,
 }
 
 #[derive(clap::Args)]
@@ -62,7 +69,24 @@ pub fn train(registry: &Registry, args: &TrainArgs) -> Result<()> {
     overrides.extend(args.seed.map(|s| format!("seed={s}")));
     let config = RunConfig::load(registry, &args.preset, &overrides)?;
     let device = choose_device(args.device.as_deref())?;
-    run(Session::create(registry, config, &device, args.out.as_deref())?)
+    match args.profile {
+        Some(steps) => profile(registry, &config, &device, steps, args.json),
+        None => run(Session::create(registry, config, &device, args.out.as_deref())?),
+    }
+}
+
+/// Prints where the time of an iteration goes: every kernel with its shape, count, time and rate beside the roofs.
+fn profile(registry: &Registry, config: &RunConfig, device: &Device, steps: u64, json: bool) -> Result<()> {
+    let Some(gpu) = device.gpu() else {
+        return Err(Error::setting("--profile needs a GPU adapter; the oracle has no kernels"));
+    };
+    let roofs = Roofs::measure(device)?;
+    let mut training = crate::run::build(registry, config, device)?;
+    let report = gpu.profile_steps(steps, Some(roofs), || {
+        drop(pollster::block_on(training.advance()));
+        Ok(())
+    })?;
+    if json { say!("{}", report.json()) } else { say!("{} on {device}\n\n{}", config.preset, report.table()) }
 }
 
 /// A TOML string, so that a path is never read as a number.

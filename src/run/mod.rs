@@ -112,5 +112,5 @@ pub use presets::PRESETS;
 pub use registry::{AlgorithmConfig, Registry};
 pub use saving::{checkpoint, restore};
 pub use scores::{Against, Score, Scores};
-pub use session::{DataInfo, Session};
+pub use session::{DataInfo, Session, build};
 pub use trainer::{Control, Progress, train};

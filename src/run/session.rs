@@ -58,7 +58,7 @@ impl Session {
     pub fn create(registry: &Registry, config: RunConfig, device: &Device, out: Option<&Path>) -> Result<Session> {
         let data = registry.load(&config.data, Split::Train)?;
         let info = DataInfo::of(&data);
-        let training = build(registry, &config, data, device)?;
+        let training = training(registry, &config, data, device)?;
         device.wait()?;
         let folder = out.map_or_else(|| RunDir::unused("runs", &config.preset), Path::to_path_buf);
         let run = RunDir::create(folder, &config.to_toml())?;
@@ -91,7 +91,7 @@ impl Session {
         device: &Device,
     ) -> Result<Session> {
         let info = DataInfo::of(&data);
-        let mut training = build(registry, &config, data, device)?;
+        let mut training = training(registry, &config, data, device)?;
         let mut checkpoint = run.load()?;
         training.resume_after(restore(&mut checkpoint, training.algorithm())?);
         device.wait()?;
@@ -133,7 +133,12 @@ fn settings(registry: &Registry, folder: &Path) -> Result<(RunDir, RunConfig)> {
     Ok((run, config))
 }
 
-fn build(registry: &Registry, config: &RunConfig, data: Dataset, device: &Device) -> Result<Training> {
+/// The training that the settings ask for, without a folder: for measuring it.
+pub fn build(registry: &Registry, config: &RunConfig, device: &Device) -> Result<Training> {
+    training(registry, config, registry.load(&config.data, Split::Train)?, device)
+}
+
+fn training(registry: &Registry, config: &RunConfig, data: Dataset, device: &Device) -> Result<Training> {
     let key = Key::new(config.seed).named("training");
     let algorithm = registry.build(&config.algorithm, data, device, &key)?;
     Ok(Training::new(algorithm, device, &key, config.trainer.capture))

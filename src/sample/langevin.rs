@@ -36,6 +36,10 @@ impl<'a> Chain<'a> {
     /// Where the chains `x_0 [N, ...]` end; a constant, unless steps are [tracked](Chain::tracked). Step k draws its noise
     /// from `key.index(k)`.
     pub fn run(&self, energy: &dyn Energy, x_0: &Tensor, key: &Key) -> Tensor {
+        x_0.device().phase("chain", || self.steps(energy, x_0, key))
+    }
+
+    fn steps(&self, energy: &dyn Energy, x_0: &Tensor, key: &Key) -> Tensor {
         let constant = self.steps - self.tracked.min(self.steps);
         let mut x = x_0.detach();
         for k in 0..self.steps {

@@ -32,7 +32,7 @@ impl Learner {
     /// `d loss / d theta` for every parameter, in order of declaration.
     pub fn gradients(&self, loss: &Tensor) -> Vec<Tensor> {
         let leaves = self.params.tensors();
-        grad(loss, &leaves.iter().collect::<Vec<_>>())
+        loss.device().phase("backward", || grad(loss, &leaves.iter().collect::<Vec<_>>()))
     }
 
     /// One optimiser step along given gradients, without moving the average; returns their norm before clipping.
@@ -40,14 +40,15 @@ impl Learner {
         let adam = self.adam.clone();
         let numbers = it.feed([4], move |_| adam.next_numbers());
         let total = self.params.flat().get().numel();
-        self.adam.step(&pack(gradients, &self.params.offsets(), total), &numbers)
+        let step = || self.adam.step(&pack(gradients, &self.params.offsets(), total), &numbers);
+        numbers.device().phase("update", step)
     }
 
     /// Moves the average towards the parameters.
     pub fn average(&self, it: &mut Iteration) {
         let ema = self.ema.clone();
         let decay = it.feed([1], move |_| ema.next_decay());
-        self.ema.update(&decay);
+        decay.device().phase("update", || self.ema.update(&decay));
     }
 
     /// How many optimiser steps were taken.

@@ -36,7 +36,7 @@ const EXCEPTIONS: [(&str, &str); 2] = [
 #[test]
 fn modules_use_only_what_lies_below_them() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let (mut wrong, mut needed) = (BTreeSet::new(), BTreeSet::new());
+    let (mut wrong, mut needed) = (BTreeSet::new(), BTreeSet::<&(&str, &str)>::new());
     let files = rust_files(&root);
     assert!(files.len() > 30, "found only {} files", files.len());
     for file in files {
