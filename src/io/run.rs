@@ -168,6 +168,16 @@ impl RunDir {
         source::read_text(self.config())
     }
 
+    /// What the data are like, if it was written.
+    pub fn read_data(&self) -> Result<Option<String>> {
+        if self.data().exists() { source::read_text(self.data()).map(Some) } else { Ok(None) }
+    }
+
+    /// Whether a state was saved.
+    pub fn has_checkpoint(&self) -> bool {
+        self.checkpoint_last().exists() || self.checkpoint_previous().exists()
+    }
+
     /// Loads the last checkpoint, or the previous one where a kill fell between the two renames of a save.
     ///
     /// # Errors

@@ -96,6 +96,12 @@ impl RunConfig {
         read(registry, source, &table)
     }
 
+    /// The settings that a state belongs to: data and algorithm, as TOML. How long a run goes on, and when it logs, may change.
+    pub fn origin(&self) -> String {
+        let settings = toml::to_string(&self.algorithm).unwrap_or_else(|e| panic!("settings are always TOML: {e}"));
+        format!("data = {:?}\n{settings}", self.data)
+    }
+
     /// The complete settings as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).unwrap_or_else(|e| panic!("a configuration is always TOML: {e}"))

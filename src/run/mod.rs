@@ -113,4 +113,4 @@ pub use registry::{AlgorithmConfig, Registry};
 pub use saving::{checkpoint, restore};
 pub use scores::{Against, Score, Scores};
 pub use session::{DataInfo, Session, build};
-pub use trainer::{Control, Progress, train};
+pub use trainer::{Control, Progress, Trainer};

@@ -3,7 +3,7 @@
 use super::config::RunConfig;
 use super::registry::Registry;
 use super::saving::restore;
-use super::trainer::{Control, train};
+use super::trainer::{Control, Trainer};
 use crate::data::{Dataset, Split, Toy};
 use crate::error::{Error, Result};
 use crate::io::{RunDir, atomic};
@@ -67,41 +67,52 @@ impl Session {
         Ok(Session { config, registry: registry.clone(), device: device.clone(), training, run, data: info })
     }
 
-    /// A run that exists, with the state of its newest checkpoint, ready to go on: the data set is loaded.
+    /// A run that exists, with the state of its newest checkpoint, ready to go on: the data set is loaded. A run that was
+    /// stopped before its first checkpoint starts at the beginning.
     pub fn open(registry: &Registry, folder: &Path, device: &Device) -> Result<Session> {
         let (run, config) = settings(registry, folder)?;
         let data = registry.load(&config.data, Split::Train)?;
-        Session::restored(registry, run, config, data, device)
+        Session::opened(registry, run, config, data, device)
     }
 
     /// A run that exists, as a model: its data set need not be there.
     pub fn open_model(registry: &Registry, folder: &Path, device: &Device) -> Result<Session> {
         let (run, config) = settings(registry, folder)?;
-        let text = std::fs::read_to_string(run.data()).map_err(|e| Error::file(run.data(), e))?;
-        let info: DataInfo = serde_json::from_str(&text).map_err(|e| Error::format(run.data(), "JSON", e))?;
-        let data = Dataset::described(&info.name, info.sample_shape, info.classes, info.bounds);
-        Session::restored(registry, run, config, data, device)
+        let session = match run.read_data()? {
+            Some(text) => {
+                let info: DataInfo = serde_json::from_str(&text).map_err(|e| Error::format(run.data(), "JSON", e))?;
+                let data = Dataset::described(&info.name, info.sample_shape, info.classes, info.bounds);
+                Session::opened(registry, run, config, data, device)?
+            }
+            None => Session::open(registry, folder, device)?,
+        };
+        match session.training.done() {
+            0 => Err(Error::setting(format!(
+                "{0} has not been trained yet; `ebm resume {0}` trains it",
+                folder.display()
+            ))),
+            _ => Ok(session),
+        }
     }
 
-    fn restored(
-        registry: &Registry,
-        run: RunDir,
-        config: RunConfig,
-        data: Dataset,
-        device: &Device,
-    ) -> Result<Session> {
+    fn opened(registry: &Registry, run: RunDir, config: RunConfig, data: Dataset, device: &Device) -> Result<Session> {
         let info = DataInfo::of(&data);
         let mut training = training(registry, &config, data, device)?;
-        let mut checkpoint = run.load()?;
-        training.resume_after(restore(&mut checkpoint, training.algorithm())?);
+        if run.has_checkpoint() {
+            let mut checkpoint = run.load()?;
+            checkpoint.check_origin(config.seed, &config.origin())?;
+            training.resume_after(restore(&mut checkpoint, training.algorithm())?);
+        }
         device.wait()?;
         Ok(Session { config, registry: registry.clone(), device: device.clone(), training, run, data: info })
     }
 
     /// Trains to the last iteration of the settings.
     pub fn train(&mut self, control: Control) -> Result<()> {
-        let bounds = self.bounds();
-        train(&mut self.training, &self.config.trainer, &self.run, &bounds, self.config.seed, control)
+        let (bounds, origin) = (self.bounds(), self.config.origin());
+        let Session { config, run, training, .. } = self;
+        let trainer = Trainer { config: &config.trainer, run, bounds: &bounds, seed: config.seed, origin: &origin };
+        trainer.train(training, control)
     }
 
     /// The algorithm, also as a model.
@@ -128,8 +139,7 @@ impl Session {
 
 fn settings(registry: &Registry, folder: &Path) -> Result<(RunDir, RunConfig)> {
     let run = RunDir::open(folder)?;
-    let text = std::fs::read_to_string(run.config()).map_err(|e| Error::file(run.config(), e))?;
-    let config = RunConfig::parse(registry, "config.toml", &text, &[])?;
+    let config = RunConfig::parse(registry, "config.toml", &run.read_config()?, &[])?;
     Ok((run, config))
 }
 

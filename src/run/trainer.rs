@@ -6,7 +6,7 @@ use super::TrainerConfig;
 use super::pictures;
 use super::saving::checkpoint;
 use crate::error::{Error, Result};
-use crate::io::{EventLog, Metrics, MetricsLog, RunDir, atomic};
+use crate::io::{EventLog, MetricsLog, RunDir, atomic};
 use crate::train::{Arriving, PATIENCE, Report, Training};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,57 +30,79 @@ pub struct Progress<'a> {
     pub newest: Option<&'a Report>,
 }
 
-/// Runs the iterations that are left until `config.steps`. The state is saved at the start of a fresh run, every
-/// `checkpoint_every`, at the end, and when it is stopped, each time only after it was seen to be sound.
-pub fn train(
-    training: &mut Training,
-    config: &TrainerConfig,
-    run: &RunDir,
-    bounds: &[[f64; 2]],
-    seed: u64,
-    control: Control,
-) -> Result<()> {
-    let mut log = Log::open(run, training.done())?;
-    if training.done() == 0 {
-        run.save(&checkpoint(training, seed)?)?;
-    }
-    while training.done() < config.steps {
-        let metrics = pollster::block_on(training.advance());
-        let (step, done) = (metrics.step, training.done());
-        let last = done == config.steps;
-        let interrupted = control.stop.load(Ordering::Relaxed);
-        let save = last || interrupted || done % config.checkpoint_every == 0;
-        let row = step % config.log_every == 0 || last;
-        if row || save {
-            log.arriving.push_back((row, metrics.read()));
-        }
-        let saved = log.take(if save { 0 } else { 2 }).and_then(|()| match save {
-            true => run.save(&checkpoint(training, seed)?),
-            false => Ok(()),
-        });
-        saved.map_err(|e| explain(e, training, run, seed))?;
-        let every = config.sample_every;
-        if every > 0 && (last || done % every == 0) {
-            for (stem, picture) in pictures::preview(training.algorithm(), bounds)? {
-                let png = picture.png();
-                atomic::write_bytes(run.root().join("samples").join(format!("{stem}-{done:07}.png")), &png)?;
-                log.events.image(done, &stem, &png)?;
-            }
-        }
-        (control.progress)(&Progress { done, steps: config.steps, newest: log.newest.as_ref() });
-        if interrupted && !last {
-            return Err(Error::Interrupted(done));
-        }
-    }
-    Ok(())
+/// The loop: when it logs, saves and draws, and where everything goes.
+pub struct Trainer<'a> {
+    /// When.
+    pub config: &'a TrainerConfig,
+    /// Where.
+    pub run: &'a RunDir,
+    /// The box that pictures of points show.
+    pub bounds: &'a [[f64; 2]],
+    /// The seed, for messages and checkpoints.
+    pub seed: u64,
+    /// The settings that checkpoints belong to.
+    pub origin: &'a str,
 }
 
-/// Adds to a divergence what is known here: the seed, the advice, the state that is left.
-fn explain(error: Error, training: &Training, run: &RunDir, seed: u64) -> Error {
-    let Error::Diverged { step, what, .. } = error else { return error };
-    let last = run.checkpoint_last();
-    let kept = if last.exists() { format!("; the last good state is {}", last.display()) } else { String::new() };
-    Error::Diverged { step, seed, what, advice: format!("{}{kept}", training.algorithm().advice()) }
+impl Trainer<'_> {
+    /// Runs the iterations that are left until `config.steps`. The state is saved at the start of a fresh run, every
+    /// `checkpoint_every`, at the end, and when it is stopped, each time only after it was seen to be sound.
+    pub fn train(&self, training: &mut Training, control: Control) -> Result<()> {
+        let _lock = self.run.lock()?;
+        let mut log = Log::open(self.run, training.done())?;
+        if training.done() == 0 {
+            self.save(training)?;
+        }
+        while training.done() < self.config.steps {
+            let metrics = pollster::block_on(training.advance());
+            let (step, done) = (metrics.step, training.done());
+            let last = done == self.config.steps;
+            let interrupted = control.stop.load(Ordering::Relaxed);
+            let save = last || interrupted || done % self.config.checkpoint_every == 0;
+            let row = step % self.config.log_every == 0 || last;
+            if row || save {
+                log.arriving.push_back((row, metrics.read()));
+            }
+            // A checkpoint is only written after the metrics before it, and its own values, were seen to be sound.
+            log.take(if save { 0 } else { 2 }).map_err(|e| self.explain(e, training))?;
+            if save {
+                self.save(training).map_err(|e| self.explain(e, training))?;
+            }
+            let every = self.config.sample_every;
+            if every > 0 && (last || done % every == 0) {
+                self.draw(training, &mut log.events)?;
+            }
+            (control.progress)(&Progress { done, steps: self.config.steps, newest: log.newest.as_ref() });
+            if interrupted && !last {
+                return Err(Error::Interrupted(done));
+            }
+        }
+        Ok(())
+    }
+
+    fn save(&self, training: &Training) -> Result<()> {
+        let mut checkpoint = checkpoint(training, self.seed)?;
+        checkpoint.set_origin(self.seed, self.origin);
+        self.run.save(&checkpoint)
+    }
+
+    fn draw(&self, training: &Training, events: &mut EventLog) -> Result<()> {
+        let done = training.done();
+        for (stem, picture) in pictures::preview(training.algorithm(), self.bounds)? {
+            let png = picture.png();
+            atomic::write_bytes(self.run.root().join("samples").join(format!("{stem}-{done:07}.png")), &png)?;
+            events.image(done, &stem, &png)?;
+        }
+        Ok(())
+    }
+
+    /// Adds to a divergence what is known here: the seed, the advice, the state that is left.
+    fn explain(&self, error: Error, training: &Training) -> Error {
+        let Error::Diverged { step, what, .. } = error else { return error };
+        let last = self.run.checkpoint_last();
+        let kept = if last.exists() { format!("; the last good state is {}", last.display()) } else { String::new() };
+        Error::Diverged { step, seed: self.seed, what, advice: format!("{}{kept}", training.algorithm().advice()) }
+    }
 }
 
 /// Where metrics go, and those that are on their way.
@@ -105,7 +127,7 @@ impl Log {
             false => MetricsLog::resume(run.metrics(), done)?,
         };
         let events = if fresh { EventLog::create(run.events())? } else { EventLog::resume(run.events(), done)? };
-        let wall = Metrics::read(run.metrics())?.column("wall_s").and_then(|c| c.last().copied());
+        let before = metrics.wall_s();
         Ok(Log {
             metrics,
             events,
@@ -113,7 +135,7 @@ impl Log {
             newest: None,
             outside: BTreeMap::new(),
             start: Instant::now(),
-            before: wall.unwrap_or(0.0),
+            before,
         })
     }
 

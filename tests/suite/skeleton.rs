@@ -8,7 +8,7 @@ use ebm::nn::{Init, Param, Params};
 use ebm::ops::langevin::LangevinStep;
 use ebm::optim::{AdamConfig, RateConfig};
 use ebm::prelude::*;
-use ebm::run::{Control, TrainerConfig, checkpoint, restore, train};
+use ebm::run::{Control, Trainer, TrainerConfig, checkpoint, restore};
 use ebm::sample::Chain;
 use ebm::train::{Algorithm, Iteration, Learner, Model, PATIENCE, SampleRequest, Samples, State, Training};
 use std::sync::atomic::AtomicBool;
@@ -132,7 +132,8 @@ fn a_metric_that_stays_outside_its_range_stops_the_run_with_its_meaning() {
     let mut training: Training = Training::new(Box::new(TwoLearners::new(&device)), &device, &Key::new(1), true);
     let config = TrainerConfig { steps: 1000, log_every: 10, sample_every: 0, ..Default::default() };
     let control = Control { stop: &AtomicBool::new(false), progress: &mut |_| () };
-    let Err(Error::Diverged { step, what, .. }) = train(&mut training, &config, &run, &[[0.0, 1.0]], 1, control) else {
+    let trainer = Trainer { config: &config, run: &run, bounds: &[[0.0, 1.0]], seed: 1, origin: "" };
+    let Err(Error::Diverged { step, what, .. }) = trainer.train(&mut training, control) else {
         panic!("the run went on")
     };
     // Outside since 60, the first logged step above 50.

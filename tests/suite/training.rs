@@ -10,7 +10,7 @@ use ebm::io::{Checkpoint, RunDir};
 use ebm::nn::{Params, UNetConfig};
 use ebm::optim::{Adam, AdamConfig, Ema};
 use ebm::prelude::*;
-use ebm::run::{Control, Registry, RunConfig, TrainerConfig, restore, train as run_training};
+use ebm::run::{Control, Registry, RunConfig, Trainer, TrainerConfig, restore};
 use ebm::sample::Langevin;
 use ebm::train::contrastive_divergence::Config;
 use ebm::train::{
@@ -55,7 +55,8 @@ fn train(training: &mut Training, run: &RunDir, interrupt: Option<u64>) -> Resul
         |p: &ebm::run::Progress| stop.store(interrupt.is_some_and(|at| p.done + 1 >= at), Ordering::Relaxed);
     let config = TrainerConfig { steps: 20, log_every: 3, checkpoint_every: 7, sample_every: 20, capture: true };
     let bounds = [[-4.0, 4.0]; 2];
-    run_training(training, &config, run, &bounds, 1, Control { stop: &stop, progress: &mut progress })
+    let trainer = Trainer { config: &config, run, bounds: &bounds, seed: 1, origin: "" };
+    trainer.train(training, Control { stop: &stop, progress: &mut progress })
 }
 
 /// 20 iterations leave the bytes of 10 + 10, captured or eager, on every device.
