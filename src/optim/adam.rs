@@ -116,7 +116,7 @@ impl Adam {
         for i in 0..ps.len() {
             let n = ps[i].numel() as u64;
             let quads = ps[i].numel().div_ceil(4);
-            let uniforms = uniforms![quads, beta1, beta2, eps, decay, clip];
+            let uniforms = uniforms![quads, beta1, beta2, gain1: 1.0 - beta1, gain2: 1.0 - beta2, eps, decay, clip];
             let slices = [&ps[i], &gs[i], norm, numbers, &ms[i], &vs[i], &nexts[i]].map(|t| t.slice());
             let work = Work { bytes: 28 * n, flops: 14 * n };
             gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Elements(quads), work);

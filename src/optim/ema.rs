@@ -26,14 +26,14 @@ impl Ema {
         &self.updates
     }
 
-    /// Counts one more update and returns its decay, `[d]`.
-    pub fn next_decay(&self) -> Vec<f32> {
+    /// Counts one more update and returns its gain, `[1 - d]`.
+    pub fn next_gain(&self) -> Vec<f32> {
         let n = (self.updates.advance() + 1) as f64;
-        vec![self.decay.min((1.0 + n) / (10.0 + n)) as f32]
+        vec![(1.0 - self.decay.min((1.0 + n) / (10.0 + n))) as f32]
     }
 
-    /// Moves the average towards the parameters by `decay [1]` (see [`Ema::next_decay`]).
-    pub fn update(&self, decay: &Tensor) {
+    /// Moves the average towards the parameters: `e += gain (p - e)`, `gain [1]` (see [`Ema::next_gain`]).
+    pub fn update(&self, gain: &Tensor) {
         let (p, e) = (self.p.get(), self.e.get());
         match p.device() {
             Device::Gpu(gpu) => {
@@ -41,13 +41,13 @@ impl Ema {
                 for (p, e) in parts(&p).iter().zip(&parts(&e)) {
                     let quads = p.numel().div_ceil(4);
                     let work = Work { bytes: 12 * p.numel() as u64, flops: 3 * p.numel() as u64 };
-                    let slices = [p.slice(), decay.slice(), e.slice()];
+                    let slices = [p.slice(), gain.slice(), e.slice()];
                     gpu.dispatch(&kernel, uniforms![quads], &slices, Workgroups::Elements(quads), work);
                 }
             }
             Device::Oracle => {
-                let d = decay.array()[0];
-                let average = |(e, p): (&f64, &f64)| d * e + (1.0 - d) * p;
+                let gain = gain.array()[0];
+                let average = |(e, p): (&f64, &f64)| e + gain * (p - e);
                 store(&e, e.array().iter().zip(p.array().iter()).map(average).collect());
             }
         }
@@ -74,7 +74,7 @@ mod tests {
         let p = Var::new(&Tensor::full(&device, [2], 1.0));
         let ema = Ema::new(&p, 0.25);
         p.set(Tensor::full(&device, [2], 5.0));
-        let update = || ema.update(&Tensor::new(&device, [1], &ema.next_decay()));
+        let update = || ema.update(&Tensor::new(&device, [1], &ema.next_gain()));
         // d = 2/11, then 3/12 = .25 = decay: 1 -> 5 - 4 * 2/11 -> 5 - 4 * 2/11 * .25
         update();
         let want = 5.0 - 8.0 / 11.0;

@@ -47,8 +47,8 @@ impl Learner {
     /// Moves the average towards the parameters.
     pub fn average(&self, it: &mut Iteration) {
         let ema = self.ema.clone();
-        let decay = it.feed([1], move |_| ema.next_decay());
-        decay.device().phase("update", || self.ema.update(&decay));
+        let gain = it.feed([1], move |_| ema.next_gain());
+        gain.device().phase("update", || self.ema.update(&gain));
     }
 
     /// How many optimiser steps were taken.

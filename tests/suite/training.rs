@@ -284,7 +284,7 @@ fn an_optimiser_step_in_parts_gives_the_bits_of_one() {
         let ema = Ema::new(&p, 0.5);
         let numbers = Tensor::new(device, [4], &adam.next_numbers());
         let norm = adam.step(&Tensor::new(device, [1000], &draw("g")), &numbers);
-        ema.update(&Tensor::new(device, [1], &ema.next_decay()));
+        ema.update(&Tensor::new(device, [1], &ema.next_gain()));
         (p.get().to_vec().unwrap(), ema.value().to_vec().unwrap(), norm.item().unwrap())
     };
     let (one, many) = (run(&whole), run(&parts));
