@@ -49,6 +49,5 @@ pub fn print(scores: &Scores) -> Result<()> {
     for why in &scores.skipped {
         say!("{:>24} {why}", "skipped")?;
     }
-    let Scores { n, reference, weights, seed, step, .. } = scores;
-    say!("{:>24} n = {n}, {reference}, {weights} weights after {step} iterations, seed {seed}", "")
+    say!("{:>24} {}", "", scores.caption())
 }

@@ -5,7 +5,7 @@ use super::output::say;
 use super::sample::{How, check_kind, square, write};
 use crate::error::{Error, Result};
 use crate::io::png;
-use crate::run::{Registry, Session};
+use crate::run::{Registry, Session, evaluation};
 use crate::tensor::{Key, Tensor};
 use crate::train::{Known, SampleRequest};
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ pub fn run(registry: &Registry, args: &InpaintArgs) -> Result<()> {
     let request = SampleRequest { known: Some(known), ..args.how.request(args.n, session.algorithm().classes())? };
     let key = Key::new(args.how.seed(session.config.seed)).named("inpainting");
     let samples = session.algorithm().sample(&request, &key)?;
-    write(&out, &samples.x, square(args.n), &session.config.preset)?;
+    write(&out, &evaluation::checked(&samples.x)?, square(args.n), &session.config.preset)?;
     say!("{} ways to fill {} -> {}", args.n, args.image.display(), out.display())
 }
 

@@ -1,6 +1,7 @@
 //! What is shown while a training runs, and the signals that stop it.
 
-use crate::error::Result;
+use super::output::say;
+use crate::error::{Error, Result};
 use crate::run::{Control, Progress, Session};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -51,5 +52,9 @@ pub fn train(session: &mut Session) -> Result<()> {
     };
     let result = session.train(Control { stop: &STOP, progress: &mut show });
     bar.finish_and_clear();
+    if let Err(Error::Interrupted(step)) = result {
+        let folder = session.run.root().display();
+        say!("interrupted after {step} iterations; the state is saved, continue with: ebm resume {folder}")?;
+    }
     result
 }

@@ -109,6 +109,11 @@ pub fn resume(registry: &Registry, args: &ResumeArgs) -> Result<()> {
         session.run.rewrite_config(&changed.to_toml())?;
         session.config = changed;
     }
+    if session.changed {
+        super::output::note(
+            "note: the settings differ from those of the checkpoint; the run goes on with the new ones",
+        );
+    }
     match done {
         _ if done == steps => say!("{} has done its {done} iterations", args.dir.display())?,
         _ => say!("continuing {} after {done} iterations", args.dir.display())?,
@@ -130,23 +135,18 @@ fn run(mut session: Session) -> Result<()> {
     let sizes = session.algorithm().sizes().into_iter().map(|(net, count)| format!("{net} of {count} parameters"));
     say!("{}", sizes.collect::<Vec<_>>().join(", "))?;
     let (start, from) = (std::time::Instant::now(), session.training.done());
-    match progress::train(&mut session) {
-        Err(Error::Interrupted(step)) => {
-            say!("interrupted after {step} iterations; the state is saved, continue with: ebm resume {folder}")?;
-            return Err(Error::Interrupted(step));
-        }
-        result => result?,
-    }
+    progress::train(&mut session)?;
     let seconds = start.elapsed().as_secs_f64();
     let memory = match &session.device {
         Device::Gpu(gpu) => format!(", {} MiB of device buffers", gpu.pool_stats().allocated_bytes >> 20),
         Device::Oracle => String::new(),
     };
     say!("{} iterations in {seconds:.1} s{memory}", session.training.done() - from)?;
-    if evaluation::is_quick(&session) {
-        super::eval::print(&evaluation::evaluate(&session, &Effort::default())?)?;
-    }
+    let scores = evaluation::is_quick(&session).then(|| evaluation::evaluate(&session, &Effort::default()));
+    // The report is worth having without scores, too.
     report::write(&session)?;
-    say!("report: {}", session.run.report().display())?;
-    Ok(())
+    if let Some(scores) = scores {
+        super::eval::print(&scores?)?;
+    }
+    say!("report: {}", session.run.report().display())
 }

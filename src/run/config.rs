@@ -53,7 +53,6 @@ impl TrainerConfig {
                 return Err(Error::setting(format!("trainer.{key} = 0: use 1 or more iterations")));
             }
         }
-        // A larger number cannot be written to a file of settings, whose numbers are signed.
         match self.steps <= MOST_STEPS {
             true => Ok(()),
             false => Err(Error::setting(format!("trainer.steps = {}: use at most {MOST_STEPS}", self.steps))),
@@ -96,10 +95,10 @@ impl RunConfig {
         read(registry, source, &table)
     }
 
-    /// The settings that a state belongs to: data and algorithm, as TOML. How long a run goes on, and when it logs, may change.
+    /// The settings that a state belongs to: those of the algorithm, as TOML. Where the data lie, how long a run goes on and
+    /// when it logs may change.
     pub fn origin(&self) -> String {
-        let settings = toml::to_string(&self.algorithm).unwrap_or_else(|e| panic!("settings are always TOML: {e}"));
-        format!("data = {:?}\n{settings}", self.data)
+        toml::to_string(&self.algorithm).unwrap_or_else(|e| panic!("settings are always TOML: {e}"))
     }
 
     /// The complete settings as TOML.

@@ -41,16 +41,16 @@ pub fn evaluate(session: &Session, effort: &Effort) -> Result<Scores> {
     let key = session.key().named("evaluation");
     let spec = effort.data.as_ref().unwrap_or(&session.config.data);
     let mut skipped = Vec::new();
-    let (n, scores) = match session.data.sample_shape.len() {
-        1 => (effort.points, points(session, effort, spec, &key)?),
-        _ => (effort.images, images(session, effort, spec, &key, &mut skipped)?),
+    let mut scores = match session.data.sample_shape.len() {
+        1 => points(session, effort, spec, &key)?,
+        _ => images(session, effort, spec, &key)?,
     };
+    scores.extend(outliers(session, effort, spec, &mut skipped)?);
     let scores = Scores {
         step: session.training.done(),
         seed: session.config.seed,
         weights: "ema".into(),
         reference: spec.clone(),
-        n,
         scores,
         skipped,
     };
@@ -81,28 +81,39 @@ fn points(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
     measures::points(&*energy, temperature, &reference, &samples, key)
 }
 
-fn images(session: &Session, effort: &Effort, spec: &str, key: &Key, skipped: &mut Vec<String>) -> Result<Vec<Score>> {
-    let (model, device) = (session.algorithm(), &session.device);
+/// How well the energy tells the sets that the settings name from held-out data.
+fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<String>) -> Result<Vec<Score>> {
+    if session.config.ood.is_empty() {
+        return Ok(Vec::new());
+    }
     let data = session.registry.load(spec, Split::Test)?;
     let mut list = Vec::new();
     for (name, other) in &session.config.ood {
         // A set that is not here is no reason to go without the other scores.
         match session.registry.load(other, Split::Test) {
             Ok(other) => {
-                let value = measures::out_of_distribution(&*model.energy(), device, &data, &other, effort.images)?;
-                list.push(Score::new(format!("ood.{name}"), value).note("AUROC of -E, 0.5 is chance"));
+                let n = effort.images.min(data.len()).min(other.len());
+                let energy = session.algorithm().energy();
+                let value = measures::out_of_distribution(&*energy, &session.device, &data, &other, n)?;
+                list.push(Score::new(format!("ood.{name}"), value).note("AUROC of -E, 0.5 is chance").of(n));
             }
             Err(why) => skipped.push(format!("ood.{name}: {why}")),
         }
     }
+    Ok(list)
+}
+
+fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<Vec<Score>> {
+    let (model, device) = (session.algorithm(), &session.device);
     if !model.supports_inpainting() {
-        return Ok(list);
+        return Ok(Vec::new());
     }
+    let data = session.registry.load(spec, Split::Test)?;
     let train = session.registry.load(spec, Split::Train)?;
     let key_of = key.named("inpainting");
     let (psnr, picture) = measures::inpainting(model, device, [&train, &data], 64, effort.steps, &key_of)?;
     atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
-    list.extend(psnr);
+    let mut list = psnr;
     if model.classes() > 0 {
         list.extend(agreement(session, &train, &data, effort.steps, key)?);
     }
@@ -133,7 +144,7 @@ fn agreement(
         }
         let value = measures::class_agreement(&x.to_vec()?, &asked, &references);
         let score = Score::new(format!("class_agreement.w_{guidance}"), value).against("test images", real);
-        list.push(score.note("by the nearest of 10 000 training images"));
+        list.push(score.note("by the nearest of 10 000 training images").of(n));
     }
     Ok(list)
 }

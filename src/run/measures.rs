@@ -126,7 +126,7 @@ pub fn points(
     let told = Score::new("auc", auc(&likely(&data), &likely(&at_temperature(&uniform)?)).value);
     let Reference::Density(toy) = reference else {
         scores.push(told.note("of -E between held-out points and uniform ones on their box"));
-        return Ok(scores);
+        return Ok(scores.into_iter().map(|score| score.of(n)).collect());
     };
     scores.push(match toy.auc_ceiling() {
         Some(ceiling) => told.against("ceiling", ceiling),
@@ -157,7 +157,7 @@ pub fn points(
         scores.push(Score::new("mode_mass_deviation", score.mass_deviation).note("shares of all samples"));
         scores.push(Score::new("mass_deviation_inside", within.fold(0.0, f64::max)).note("of the samples inside"));
     }
-    Ok(scores)
+    Ok(scores.into_iter().map(|score| score.of(n)).collect())
 }
 
 /// PSNR in dB of the right half of `data`'s first `n` images filled in from the left, the mean over images of each one's own:
@@ -204,8 +204,8 @@ pub fn inpainting(
     let note = "right half from the left; PSNR in dB";
     let baseline_psnr = psnr(&baseline);
     let scores = vec![
-        Score::new("inpainting.one_sample", psnr(&draws[0])).note(note),
-        Score::new("inpainting.mean_of_8", psnr(&mean)).against("mean image", baseline_psnr).note(note),
+        Score::new("inpainting.one_sample", psnr(&draws[0])).note(note).of(n),
+        Score::new("inpainting.mean_of_8", psnr(&mean)).against("mean image", baseline_psnr).note(note).of(n),
     ];
     let halves: Vec<f32> = truth.iter().zip(&mask).map(|(v, m)| if *m == 1.0 { *v } else { 0.5 }).collect();
     let columns = n.min(16);

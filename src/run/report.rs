@@ -15,6 +15,7 @@ pub fn write(session: &Session) -> Result<()> {
         let scores = Scores::from_json(&text)?;
         let rows: Vec<Vec<String>> = scores.scores.iter().map(|s| s.line().to_vec()).collect();
         report.section("Scores").table(&["score", "value", "compare"], &rows);
+        report.text(&scores.caption());
         for why in &scores.skipped {
             report.text(&format!("skipped {why}"));
         }

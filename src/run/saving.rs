@@ -8,16 +8,16 @@ use crate::train::{Algorithm, State, Training};
 ///
 /// # Errors
 /// [`Error::Diverged`] when a value is not a finite number: such a state is not worth keeping.
-pub fn checkpoint<A: Algorithm + ?Sized>(training: &Training<A>, seed: u64) -> Result<Checkpoint> {
+pub fn checkpoint<A: Algorithm + ?Sized>(training: &Training<A>) -> Result<Checkpoint> {
     let mut checkpoint = Checkpoint::new();
     for (name, state) in training.algorithm().state() {
         match state {
             State::Value(var) => {
-                let values = finite(&name, var.get().to_vec()?, training.done(), seed)?;
+                let values = finite(&name, var.get().to_vec()?, training.done())?;
                 checkpoint.insert(&name, var.get().shape(), values);
             }
             State::Flat(params, var) => {
-                let flat = finite(&name, var.get().to_vec()?, training.done(), seed)?;
+                let flat = finite(&name, var.get().to_vec()?, training.done())?;
                 for ((parameter, shape), at) in params.names().iter().zip(params.offsets()) {
                     checkpoint.insert(&format!("{name}.{parameter}"), shape, flat[at..at + shape.numel()].to_vec());
                 }
@@ -28,16 +28,15 @@ pub fn checkpoint<A: Algorithm + ?Sized>(training: &Training<A>, seed: u64) -> R
         }
     }
     checkpoint.meta.insert("step".into(), training.done().to_string());
-    checkpoint.meta.insert("seed".into(), seed.to_string());
     Ok(checkpoint)
 }
 
-fn finite(name: &str, values: Vec<f32>, step: u64, seed: u64) -> Result<Vec<f32>> {
+fn finite(name: &str, values: Vec<f32>, step: u64) -> Result<Vec<f32>> {
     match values.iter().find(|v| !v.is_finite()) {
         None => Ok(values),
         Some(bad) => {
             let what = format!("{name} holds {bad}");
-            Err(Error::Diverged { step, seed, what, advice: String::new() })
+            Err(Error::Diverged { step, seed: 0, what, advice: String::new() })
         }
     }
 }

@@ -14,8 +14,6 @@ pub struct Scores {
     pub weights: String,
     /// The data set that the model is held against.
     pub reference: String,
-    /// Samples, points or images per score.
-    pub n: usize,
     /// The scores.
     pub scores: Vec<Score>,
     /// What could not be scored, and why.
@@ -34,6 +32,9 @@ pub struct Score {
     /// What to hold it against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<Against>,
+    /// How many samples it was computed from.
+    #[serde(default)]
+    pub n: usize,
     /// How it is meant.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
@@ -56,12 +57,17 @@ fn number_or_null<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Res
 impl Score {
     /// A bare number.
     pub fn new(name: impl Into<String>, value: f64) -> Score {
-        Score { name: name.into(), value, against: None, note: String::new() }
+        Score { name: name.into(), value, against: None, n: 0, note: String::new() }
     }
 
     /// Beside what a perfect model would reach.
     pub fn against(self, what: &str, value: f64) -> Score {
         Score { against: Some(Against { what: what.into(), value }), ..self }
+    }
+
+    /// From `n` samples.
+    pub fn of(self, n: usize) -> Score {
+        Score { n, ..self }
     }
 
     /// With a word on how it is meant.
@@ -74,7 +80,9 @@ impl Score {
         let number = |x: f64| if x.fract() == 0.0 && x.abs() < 1e6 { format!("{x}") } else { format!("{x:.4}") };
         let against = self.against.as_ref().map(|a| format!("({} {})", a.what, number(a.value)));
         let note = (!self.note.is_empty()).then(|| format!("({})", self.note));
-        [self.name.clone(), number(self.value), against.into_iter().chain(note).collect::<Vec<_>>().join(" ")]
+        let n = format!("n = {}", self.n);
+        let words: Vec<String> = against.into_iter().chain(note).chain([n]).collect();
+        [self.name.clone(), number(self.value), words.join(" ")]
     }
 }
 
@@ -82,6 +90,12 @@ impl Scores {
     /// The score called `name`.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.scores.iter().find(|s| s.name == name).map(|s| s.value)
+    }
+
+    /// What all scores have in common, in one line.
+    pub fn caption(&self) -> String {
+        let Scores { reference, weights, step, seed, .. } = self;
+        format!("against {reference}, {weights} weights after {step} iterations, seed {seed}")
     }
 
     /// As JSON.
@@ -106,9 +120,8 @@ mod tests {
             seed: 3,
             weights: "ema".into(),
             reference: "toy:rings".into(),
-            n: 5,
             scores: vec![
-                Score::new("sw2", 0.125).against("floor", 0.0625),
+                Score::new("sw2", 0.125).against("floor", 0.0625).of(5),
                 Score::new("ood.mnist", f64::NAN).note("AUROC of -E"),
             ],
             skipped: vec!["ood.x: missing".into()],
@@ -116,6 +129,6 @@ mod tests {
         let back = Scores::from_json(&scores.to_json()).unwrap();
         assert_eq!((back.scores[0].clone(), back.skipped.clone()), (scores.scores[0].clone(), scores.skipped.clone()));
         assert!(back.get("ood.mnist").unwrap().is_nan() && back.get("sw2") == Some(0.125));
-        assert_eq!(back.scores[0].line(), ["sw2", "0.1250", "(floor 0.0625)"]);
+        assert_eq!(back.scores[0].line(), ["sw2", "0.1250", "(floor 0.0625) n = 5"]);
     }
 }

@@ -51,6 +51,8 @@ pub struct Session {
     pub run: RunDir,
     /// What it learns from.
     pub data: DataInfo,
+    /// Whether the settings are not those that its checkpoint was saved with.
+    pub changed: bool,
 }
 
 impl Session {
@@ -64,7 +66,15 @@ impl Session {
         let run = RunDir::create(folder, &config.to_toml())?;
         let text = serde_json::to_string_pretty(&info).map_err(Error::setting)?;
         atomic::write_bytes(run.data(), text.as_bytes())?;
-        Ok(Session { config, registry: registry.clone(), device: device.clone(), training, run, data: info })
+        Ok(Session {
+            config,
+            registry: registry.clone(),
+            device: device.clone(),
+            training,
+            run,
+            data: info,
+            changed: false,
+        })
     }
 
     /// A run that exists, with the state of its newest checkpoint, ready to go on: the data set is loaded. A run that was
@@ -98,13 +108,14 @@ impl Session {
     fn opened(registry: &Registry, run: RunDir, config: RunConfig, data: Dataset, device: &Device) -> Result<Session> {
         let info = DataInfo::of(&data);
         let mut training = training(registry, &config, data, device)?;
+        let mut changed = false;
         if run.has_checkpoint() {
             let mut checkpoint = run.load()?;
-            checkpoint.check_origin(config.seed, &config.origin())?;
+            changed = checkpoint.check_origin(config.seed, &config.origin())?;
             training.resume_after(restore(&mut checkpoint, training.algorithm())?);
         }
         device.wait()?;
-        Ok(Session { config, registry: registry.clone(), device: device.clone(), training, run, data: info })
+        Ok(Session { config, registry: registry.clone(), device: device.clone(), training, run, data: info, changed })
     }
 
     /// Trains to the last iteration of the settings.

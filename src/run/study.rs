@@ -3,7 +3,7 @@
 //! {initializer on, off} x {shared noise on, off} x {CDRL, DRL schedule}, trained alike on the checkerboard, each then
 //! sampled with K = 15, 8, 5 and 3 Langevin steps per level.
 
-use super::{Registry, RunConfig, Session};
+use super::{Registry, RunConfig, Session, evaluation};
 use crate::data::Toy;
 use crate::error::{Error, Result};
 use crate::io::atomic::write_bytes;
@@ -149,7 +149,7 @@ fn trained(
 fn score(session: &Session, variant: String, k: usize) -> Result<Row> {
     let key = session.key().named("study");
     let request = SampleRequest { steps: Some(k), ..SampleRequest::new(N) };
-    let samples = session.algorithm().sample(&request, &key.named("samples"))?.x.to_vec()?;
+    let samples = evaluation::checked(&session.algorithm().sample(&request, &key.named("samples"))?.x)?.to_vec()?;
     let reference = toy().sample(N, &key.named("reference"));
     let distance = sliced_wasserstein(&samples, &reference, 2, PROJECTIONS, &key.named("directions"));
     let squares = toy().squares().expect("a checkerboard has squares");

@@ -1,13 +1,14 @@
 //! The loop that runs any algorithm: iterations, logs, checkpoints, pictures, health, and a clean stop.
 //!
-//! Nothing in it waits for the device between iterations: metrics are copied to the host while later iterations run.
+//! Metrics are copied to the host while later iterations run; the loop waits for the device only before it saves or draws, or
+//! when it is far ahead.
 
 use super::TrainerConfig;
 use super::pictures;
 use super::saving::checkpoint;
 use crate::error::{Error, Result};
 use crate::io::{EventLog, MetricsLog, RunDir, atomic};
-use crate::train::{Arriving, PATIENCE, Report, Training};
+use crate::train::{Arriving, Report, Training};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -46,7 +47,8 @@ pub struct Trainer<'a> {
 
 impl Trainer<'_> {
     /// Runs the iterations that are left until `config.steps`. The state is saved at the start of a fresh run, every
-    /// `checkpoint_every`, at the end, and when it is stopped, each time only after it was seen to be sound.
+    /// `checkpoint_every`, at the end, and when it is stopped, each time only after the metrics up to there, and all its values, were seen to be
+    /// numbers within their limits.
     pub fn train(&self, training: &mut Training, control: Control) -> Result<()> {
         let _lock = self.run.lock()?;
         let mut log = Log::open(self.run, training.done())?;
@@ -58,18 +60,21 @@ impl Trainer<'_> {
             let (step, done) = (metrics.step, training.done());
             let last = done == self.config.steps;
             let interrupted = control.stop.load(Ordering::Relaxed);
-            let save = last || interrupted || done % self.config.checkpoint_every == 0;
+            // While a metric is where it should not be, the checkpoints from before are the good ones.
+            let due = done % self.config.checkpoint_every == 0 && log.outside.is_empty();
+            let save = last || interrupted || due;
             let row = step % self.config.log_every == 0 || last;
             if row || save {
                 log.arriving.push_back((row, metrics.read()));
             }
             // A checkpoint is only written after the metrics before it, and its own values, were seen to be sound.
-            log.take(if save { 0 } else { 2 }).map_err(|e| self.explain(e, training))?;
+            let every = self.config.sample_every;
+            let draw = every > 0 && (last || done % every == 0);
+            log.take(if save || draw { 0 } else { 2 }).map_err(|e| self.explain(e, training))?;
             if save {
                 self.save(training).map_err(|e| self.explain(e, training))?;
             }
-            let every = self.config.sample_every;
-            if every > 0 && (last || done % every == 0) {
+            if draw {
                 self.draw(training, &mut log.events)?;
             }
             (control.progress)(&Progress { done, steps: self.config.steps, newest: log.newest.as_ref() });
@@ -81,7 +86,7 @@ impl Trainer<'_> {
     }
 
     fn save(&self, training: &Training) -> Result<()> {
-        let mut checkpoint = checkpoint(training, self.seed)?;
+        let mut checkpoint = checkpoint(training)?;
         checkpoint.set_origin(self.seed, self.origin);
         self.run.save(&checkpoint)
     }
@@ -91,7 +96,7 @@ impl Trainer<'_> {
         for (stem, picture) in pictures::preview(training.algorithm(), self.bounds)? {
             let png = picture.png();
             atomic::write_bytes(self.run.root().join("samples").join(format!("{stem}-{done:07}.png")), &png)?;
-            events.image(done, &stem, &png)?;
+            events.image(done - 1, &stem, &png)?;
         }
         Ok(())
     }
@@ -168,7 +173,7 @@ impl Log {
                 continue;
             }
             let since = *self.outside.entry(metric.name.clone()).or_insert(report.step);
-            if report.step - since >= PATIENCE {
+            if report.step - since >= range.patience {
                 let (name, meaning) = (&metric.name, range.meaning);
                 let what = format!("{meaning}: {name} is {value:.4e} since iteration {since}");
                 return Err(Error::Diverged { step: report.step, seed: 0, what, advice: String::new() });

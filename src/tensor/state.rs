@@ -24,8 +24,13 @@ thread_local! {
 }
 
 impl Var {
-    /// A variable holding a copy of `value`, so that no two variables share memory.
+    /// A variable holding a copy of `value`, in memory of its own.
+    ///
+    /// # Panics
+    /// Inside a captured step, whose replays would reset it.
+    #[track_caller]
     pub fn new(value: &Tensor) -> Var {
+        assert!(!value.device().gpu().is_some_and(|gpu| gpu.capturing()), "a variable made inside a captured step");
         Var(Rc::new(RefCell::new(Cell { value: copy(value), home: None })))
     }
 
@@ -61,19 +66,35 @@ impl Var {
 
     /// Overwrites the value with host data of as many elements, after everything recorded so far.
     ///
-    /// The memory stays where it is: captured steps, and tensors made from the value, see the new numbers.
+    /// On a GPU the memory stays where it is: captured steps, and tensors made from the value, see the new numbers.
     #[track_caller]
     pub fn write(&self, values: &[f32]) {
         let value = self.get();
         assert_eq!(values.len(), value.numel(), "a variable of shape {} written with {}", value.shape(), values.len());
         match (value.device(), value.storage()) {
             (Device::Gpu(gpu), Storage::Gpu(slice)) => gpu.write(slice, bytemuck::cast_slice(values)),
-            (_, Storage::Host(data)) => *data.borrow_mut() = Rc::new(values.iter().map(|&v| v as f64).collect()),
-            _ => unreachable!("a value lies where its device is"),
+            // Host views are copies, so what was made from the old value must not be taken for the new one.
+            _ => self.0.borrow_mut().value = Tensor::new(value.device(), value.shape(), values),
         }
     }
 
-    /// At the end of a capture: brings the new value to where the next replay reads it.
+    /// At the end of a capture: brings all new values to where the next replay reads them. A new value that is another
+    /// variable's old one is copied aside first.
+    fn settle_all(replaced: &[Var]) {
+        let slice = |tensor: &Tensor| match tensor.storage() {
+            Storage::Gpu(slice) => Some(slice.clone()),
+            Storage::Host(_) => None,
+        };
+        let homes: Vec<_> = replaced.iter().filter_map(|var| slice(var.0.borrow().home.as_ref()?)).collect();
+        for var in replaced {
+            let value = var.get();
+            if slice(&value).is_some_and(|from| homes.iter().any(|home| home.same_memory(&from))) {
+                var.0.borrow_mut().value = copy(&value);
+            }
+        }
+        replaced.iter().for_each(Var::settle);
+    }
+
     fn settle(&self) {
         let mut cell = self.0.borrow_mut();
         if let Some(home) = cell.home.take() {
@@ -130,7 +151,7 @@ impl<T: Clone> CapturedStep<T> {
         let Device::Gpu(gpu) = &self.device else { return step() };
         let (value, captured) = gpu.capture(|| {
             let value = step();
-            REPLACED.with_borrow_mut(std::mem::take).iter().for_each(Var::settle);
+            Var::settle_all(&REPLACED.with_borrow_mut(std::mem::take));
             value
         });
         self.captured = Some((value.clone(), captured));

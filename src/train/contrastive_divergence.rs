@@ -22,7 +22,7 @@ impl Algorithm for ContrastiveDivergence {
     fn iteration(&self, it: &mut Iteration) {
         let Config { batch: n, data_noise, energy_l2: gamma, max_energy, .. } = self.config;
         let x = self.data.batch(it).x; // [N, sample...]
-        let x_pos = &x + data_noise * it.normal("data noise", x.shape());
+        let x_pos = if data_noise > 0.0 { &x + data_noise * it.normal("data noise", x.shape()) } else { x };
 
         let start = self.proposal.propose(it, n);
         let x_neg = self.config.langevin.run(&*self.energy, &start.x, &it.key("langevin"));
@@ -33,12 +33,11 @@ impl Algorithm for ContrastiveDivergence {
         let loss = &gap + gamma * (e_pos.square().mean() + e_neg.square().mean());
         let norm = self.learner.minimize(it, &loss);
 
-        it.metric("loss", &loss);
-        it.metric("energy_gap", &gap).limit(max_energy).keep_within(self.healthy_gap(), "chains left the data");
         it.metric("energy_pos", &e_pos.mean()).limit(max_energy);
         it.metric("energy_neg", &e_neg.mean()).limit(max_energy);
+        it.metric("loss", &loss);
         it.metric("gradient_norm", &norm);
-        self.watch_chains(it, &start.x, &x_neg);
+        self.watch(it, &gap, &start.x, &x_neg);
     }
 
     fn state(&self) -> Vec<(String, State)> {
@@ -154,21 +153,21 @@ impl ContrastiveDivergence {
         Ok(ContrastiveDivergence { config: config.clone(), energy, learner, proposal, data, data_box })
     }
 
-    /// Where the energy gap of chains stays that follow the data. With gamma, chains that have nothing to do with the data
-    /// any more settle at the minimum of L over two free energies, E = -+1 / (2 gamma): a gap of -1 / gamma.
-    fn healthy_gap(&self) -> [f64; 2] {
-        let most = 0.25 / self.config.energy_l2.max(0.25 / self.config.max_energy);
-        [-most, most]
-    }
-
-    /// Metrics that tell whether the chains still move, and stay near the data.
-    fn watch_chains(&self, it: &mut Iteration, x_0: &Tensor, x_neg: &Tensor) {
+    /// Metrics that tell whether the chains follow the data, still move, and stay near them.
+    fn watch(&self, it: &mut Iteration, gap: &Tensor, x_0: &Tensor, x_neg: &Tensor) {
+        let Config { batch, energy_l2: gamma, max_energy, langevin, replay, .. } = &self.config;
+        // Every chain has moved twice by then, so that none is as it was thrown in.
+        let patience = 200.max(2 * replay.size / batch) as u64;
+        // With gamma, chains that have nothing to do with the data any more settle at the minimum of L over two free
+        // energies, E = -+1 / (2 gamma): a gap of -1 / gamma.
+        let most = max_energy.min(0.6 / gamma);
+        it.metric("energy_gap", gap).limit(*max_energy).keep_within([-most, most], patience, "chains left the data");
         // A chain moves at least as far as the noise of one step.
-        let moving = [0.5 * self.config.langevin.noise(), 10.0 * self.data_box.width()];
+        let moving = [0.5 * langevin.noise(), 10.0 * self.data_box.width()];
         let moved = (x_neg - x_0).square().mean().sqrt();
-        it.metric("chain_displacement", &moved).limit(moving[1]).keep_within(moving, "chains stopped moving");
+        it.metric("chain_displacement", &moved).limit(moving[1]).keep_within(moving, patience, "chains stopped moving");
         let outside = self.data_box.far_outside(x_neg);
-        it.metric("chains_outside", &outside).keep_within([0.0, 0.5], "chains left the data's box");
+        it.metric("chains_outside", &outside).keep_within([0.0, 0.5], patience, "chains left the data's box");
     }
 }
 

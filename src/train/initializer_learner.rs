@@ -17,7 +17,8 @@ pub enum Target {
     /// Where the chains end, by `|y_neg - y_0|^2`: cooperative learning, as published.
     Chain,
     /// The data, by `|y_pos - g(x_t)|^2`: a denoiser trained on its own, from which the energy's chains start. Tells what
-    /// cooperation adds, and is far quicker on images.
+    /// cooperation adds, and is far quicker on images. With shared noise y_pos is a function of x and x_t, so the optimum is
+    /// the mean of a deterministic step, and with v_t added the proposals spread more than the data do.
     Data,
 }
 

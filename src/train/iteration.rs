@@ -31,12 +31,9 @@ pub struct Metric {
     pub value: Tensor,
     /// Training stops when its magnitude exceeds this, or when it is not a number.
     pub limit: f64,
-    /// Training stops when it stays outside this interval for as many iterations; see [`Metric::keep_within`].
+    /// Training stops when it stays outside this interval; see [`Metric::keep_within`].
     pub range: Option<Range>,
 }
-
-/// Iterations in a row for which a metric may be outside its healthy range.
-pub const PATIENCE: u64 = 200;
 
 /// Where a healthy metric stays, but for short excursions.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +42,8 @@ pub struct Range {
     pub lo: f64,
     /// The largest one.
     pub hi: f64,
+    /// For how many iterations it may be outside, as far as the logged ones tell.
+    pub patience: u64,
     /// What it means if it stays outside.
     pub meaning: &'static str,
 }
@@ -132,9 +131,10 @@ impl Metric {
         self
     }
 
-    /// Training stops when the metric is below `lo` or above `hi` for [`PATIENCE`] iterations in a row, saying `meaning`.
-    pub fn keep_within(&mut self, [lo, hi]: [f64; 2], meaning: &'static str) -> &mut Metric {
-        self.range = Some(Range { lo, hi, meaning });
+    /// Training stops when the metric is below `lo` or above `hi` in all logged iterations of `patience` ones, saying
+    /// `meaning`.
+    pub fn keep_within(&mut self, [lo, hi]: [f64; 2], patience: u64, meaning: &'static str) -> &mut Metric {
+        self.range = Some(Range { lo, hi, patience, meaning });
         self
     }
 }

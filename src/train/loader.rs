@@ -22,8 +22,8 @@ pub struct Loader {
 pub struct Batch {
     /// The samples `[N, sample...]`, in the units of the data set.
     pub x: Tensor,
-    /// Their classes `[N]`, where the data set has labels.
-    pub labels: Option<Tensor>,
+    /// Which samples of the data set they are, `[N]`.
+    pub index: Tensor,
 }
 
 impl Loader {
@@ -59,7 +59,6 @@ impl Loader {
         let indices = move |step| order.borrow_mut().indices(step);
         let chosen = indices.clone();
         let index = it.feed([self.batch], move |step| chosen(step).into_iter().map(|i| i as f32).collect());
-        let labels = self.labels.as_ref().map(|labels| labels.gather(0, &index));
         let x = match &self.resident {
             Some(rows) => rows.gather(0, &index),
             None => {
@@ -67,7 +66,12 @@ impl Loader {
                 it.feed(shape(self.batch, &data), move |step| data.rows(&indices(step)))
             }
         };
-        Batch { x, labels }
+        Batch { x, index }
+    }
+
+    /// The classes `[N]` of a batch, where the data set has labels.
+    pub fn labels(&self, batch: &Batch) -> Option<Tensor> {
+        self.labels.as_ref().map(|labels| labels.gather(0, &batch.index))
     }
 }
 

@@ -23,7 +23,7 @@ mod training;
 pub use contrastive_divergence::ContrastiveDivergence;
 pub use data_box::DataBox;
 pub use initializer_learner::{InitializerLearner, Target};
-pub use iteration::{Iteration, Metric, PATIENCE, Range};
+pub use iteration::{Iteration, Metric, Range};
 pub use learner::Learner;
 pub use loader::{Batch, Loader};
 pub use model::{Known, Model, SampleRequest, Samples};

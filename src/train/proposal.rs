@@ -59,7 +59,7 @@ impl ReplayConfig {
             return Err(Error::setting(format!("{name}.restart = {}: use a probability, 0 to 1", self.restart)));
         }
         match self.start {
-            Some((lo, hi)) if !(lo < hi) => Err(Error::setting(format!(
+            Some((lo, hi)) if !(lo < hi && lo.is_finite() && hi.is_finite()) => Err(Error::setting(format!(
                 "{name}.start = [{lo}, {hi}]: the first must be below the second, and both finite"
             ))),
             _ => Ok(()),

@@ -79,7 +79,7 @@ impl RecoveryLikelihood {
             x = coin("flip", 0.5).per_sample(&x).where_(&x.flip(2), &x);
         }
         let t = ((it.uniform("level", [n]) * levels).floor() + 1.0).clamp(1.0, levels);
-        let class = match batch.labels.filter(|_| self.classes > 0) {
+        let class = match self.data.labels(&batch).filter(|_| self.classes > 0) {
             Some(labels) => {
                 coin("label", self.config.label_drop).where_(&Tensor::zeros(it.device(), [n]), &(labels + 1.0))
             }

@@ -159,7 +159,10 @@ impl Report {
     pub fn check(&self) -> Result<()> {
         match self.values.iter().find(|(metric, value)| !(value.abs() <= metric.limit)) {
             Some((metric, value)) => {
-                let what = format!("{} is {value:.4e} (limit {:e})", metric.name, metric.limit);
+                let what = match value.is_nan() {
+                    true => format!("{} is not a number", metric.name),
+                    false => format!("{} is {value:.4e} (limit {:e})", metric.name, metric.limit),
+                };
                 Err(Error::Diverged { step: self.step, seed: 0, what, advice: String::new() })
             }
             None => Ok(()),
