@@ -3,7 +3,7 @@
 use super::measures::{self, Reference};
 use super::{Score, Scores, Session, pictures};
 use crate::data::{Dataset, Split};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::plot;
 use crate::tensor::{Key, Tensor};
@@ -89,15 +89,19 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
     let data = session.registry.load(spec, Split::Test)?;
     let mut list = Vec::new();
     for (name, other) in &session.config.ood {
-        // A set that is not here is no reason to go without the other scores.
-        match session.registry.load(other, Split::Test) {
-            Ok(other) => {
-                let n = effort.images.min(data.len()).min(other.len());
-                let energy = session.algorithm().energy();
-                let value = measures::out_of_distribution(&*energy, &session.device, &data, &other, n)?;
-                list.push(Score::new(format!("ood.{name}"), value).note("AUROC of -E, 0.5 is chance").of(n));
+        let score = session.registry.load(other, Split::Test).and_then(|other| {
+            let n = effort.images.min(data.len()).min(other.len());
+            let energy = session.algorithm().energy();
+            let value = measures::out_of_distribution(&*energy, &session.device, &data, &other, n)?;
+            Ok(Score::new(format!("ood.{name}"), value).note("AUROC of -E, 0.5 is chance").of(n))
+        });
+        match score {
+            Ok(score) => list.push(score),
+            // A set that is not here, or does not fit the data, is no reason to go without the other scores.
+            Err(why @ (Error::Setting(_) | Error::File { .. } | Error::Format { .. })) => {
+                skipped.push(format!("ood.{name}: {why}"));
             }
-            Err(why) => skipped.push(format!("ood.{name}: {why}")),
+            Err(why) => return Err(why),
         }
     }
     Ok(list)
@@ -152,12 +156,12 @@ fn agreement(
 /// The samples, if all of them are numbers.
 ///
 /// # Errors
-/// [`crate::Error::Setting`] that says how many are not.
+/// [`Error::Setting`] that says how many are not.
 pub fn checked(samples: &Tensor) -> Result<Tensor> {
     let bad = samples.to_vec()?.iter().filter(|v| !v.is_finite()).count();
     match bad {
         0 => Ok(samples.clone()),
-        _ => Err(crate::Error::setting(format!(
+        _ => Err(Error::setting(format!(
             "{bad} of {} sampled values are not finite numbers: take more, smaller Langevin steps",
             samples.numel()
         ))),
