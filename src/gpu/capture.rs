@@ -4,26 +4,9 @@
 //! What changes between replays must live in buffers that the host rewrites (step number, learning rate, batch rows) or
 //! that the step itself updates.
 
-use super::recorder::Recorded;
-use super::{Gpu, Slice};
+use super::Gpu;
+use super::command::Recording;
 use std::collections::HashMap;
-
-/// A capture in progress.
-pub(super) struct Recording {
-    id: u64,
-    commands: Vec<Recorded>,
-    /// Buffers from before the capture that its commands use; kept alive so that nobody else gets them.
-    externals: HashMap<u64, Slice>,
-}
-
-impl Recording {
-    pub fn note(&mut self, command: &Recorded, slices: &[&Slice]) {
-        self.commands.push(command.clone());
-        for slice in slices.iter().filter(|s| s.buffer.capture() != Some(self.id)) {
-            self.externals.entry(slice.buffer.id()).or_insert_with(|| (*slice).clone());
-        }
-    }
-}
 
 /// A recorded list of dispatches and the buffers it needs.
 pub struct Captured {

@@ -2,11 +2,12 @@
 //!
 //! `shader` expands a WGSL file into the text of one [`Kernel`]; `pipeline` compiles it, with its bindings and `uniforms`
 //! read out of the shader itself; `texels` reads arrays as textures where that is faster; `buffer` pools memory;
-//! `recorder` collects dispatches and submits many at once; `capture` replays a recorded step; `profile` times its
+//! `command` says what a device can be told, `recorder` collects commands and submits many at once; `capture` replays a recorded step; `profile` times its
 //! commands and `report` and `table` show the times.
 
 mod buffer;
 mod capture;
+mod command;
 mod device;
 mod pipeline;
 mod profile;
@@ -21,8 +22,8 @@ mod uniforms;
 
 pub use buffer::{ALIGNMENT, PoolStats, Slice, round_up};
 pub use capture::Captured;
+pub use command::Work;
 pub use device::{INSTALL_HINT, Options, adapters, choose_adapter, describe, pin_software_threads};
-pub use profile::Work;
 pub use read::ReadBack;
 pub use recorder::Workgroups;
 pub use report::{Clock, PhaseRow, ProfileReport, ProfileRow, Roofs};

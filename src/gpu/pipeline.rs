@@ -2,7 +2,7 @@
 
 use super::device::Backend;
 use super::shader::texel_buffers;
-use super::uniforms::Layout;
+use super::uniforms::{Layout, PARAMS_BYTES};
 use super::{Gpu, Kernel};
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap};
@@ -47,9 +47,6 @@ pub(super) struct Pipelines {
     layouts: HashMap<Vec<Access>, (wgpu::BindGroupLayout, wgpu::PipelineLayout)>,
     compiled: BTreeMap<String, Kernel>,
 }
-
-/// Bytes of the uniform block every kernel binds at 0.
-pub(super) const PARAMS_BYTES: u64 = 256;
 
 /// What the host needs to know of a shader, as naga reads it.
 struct Interface {

@@ -5,31 +5,12 @@
 //! Where the adapter has no timestamps, each command is submitted alone and the host waits for it.
 
 use super::Gpu;
+use super::command::{Command, MAX_PENDING, Recorded, Work};
 use super::device::Backend;
-use super::recorder::{Command, MAX_PENDING, Recorded, Recorder};
 use super::report::{Clock, ProfileReport, ProfileRow, Roofs};
 use crate::error::Result;
 use std::collections::HashMap;
 use std::time::Instant;
-
-/// The least a kernel must move and compute: the numerator of its GB/s and GFLOP/s.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Work {
-    /// Bytes read and written once.
-    pub bytes: u64,
-    /// Floating-point operations; a multiply-add counts two.
-    pub flops: u64,
-}
-
-impl Work {
-    /// Work that only moves memory.
-    pub fn bytes(bytes: u64) -> Work {
-        Work { bytes, flops: 0 }
-    }
-}
-
-/// The phase of commands that are recorded outside every [`Gpu::phase`].
-pub(super) const DEFAULT_PHASE: &str = "forward";
 
 /// What tells one row of a profile from another.
 #[derive(PartialEq, Eq, Hash)]
@@ -63,12 +44,17 @@ pub(super) struct Profiler {
 }
 
 impl Profiler {
-    /// Submits `commands`, waits for them and adds their times.
-    pub fn submit(&mut self, recorder: &mut Recorder, backend: &Backend, commands: &[Recorded]) {
+    /// Submits `commands` with `submit`, waits for them and adds their times.
+    pub fn submit<T>(
+        &mut self,
+        backend: &Backend,
+        commands: &[Recorded],
+        mut submit: impl FnMut(&[Recorded], Option<&Timer>) -> T,
+    ) {
         let Some(timer) = &self.timer else {
             for command in commands {
                 let start = Instant::now();
-                recorder.submit(backend, std::slice::from_ref(command), None);
+                submit(std::slice::from_ref(command), None);
                 let _ = backend.device.poll(wgpu::PollType::wait_indefinitely());
                 let seconds = start.elapsed().as_secs_f64();
                 self.add(command, seconds);
@@ -76,7 +62,7 @@ impl Profiler {
             }
             return;
         };
-        recorder.submit(backend, commands, Some(timer));
+        submit(commands, Some(timer));
         // A lost device returns no times; it has reported its error.
         let times = timer.read(backend, commands.len()).unwrap_or_default();
         for (command, [begin, end]) in commands.iter().zip(&times) {

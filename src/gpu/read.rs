@@ -1,6 +1,6 @@
 //! Reading device memory back. [`ReadBack`] is a future; `wait` is its blocking form.
 
-use super::recorder::{Command, Recorded};
+use super::command::{Command, Recorded};
 use super::{Gpu, Slice, round_up};
 use crate::error::{Error, Result};
 use std::pin::Pin;

@@ -1,13 +1,14 @@
 //! Recording: many dispatches, one compute pass, one submission. Nothing here waits for the device.
 
+use super::command::{Command, DEFAULT_PHASE, MAX_PENDING, Recorded, Recording};
 use super::device::Backend;
-use super::pipeline::{Access, PARAMS_BYTES, Pipeline};
+use super::pipeline::{Access, Pipeline};
+use super::profile::{Profiler, Timer};
 use super::texels::{self, Scratch, Texels};
-use super::uniforms::Uniform;
-use super::{Gpu, Kernel, Slice, Work, profile, round_up};
+use super::uniforms::{PARAMS_BYTES, Uniform};
+use super::{Gpu, Kernel, Slice, Work, round_up};
 use crate::uniforms;
 use std::collections::{HashMap, VecDeque};
-use std::rc::Rc;
 
 /// How many workgroups a dispatch starts. They are folded into x and y past 65,535; the shader unfolds them with
 /// `linear_group`.
@@ -33,44 +34,11 @@ impl Workgroups {
     }
 }
 
-/// Something the device will do.
-#[derive(Clone)]
-pub(super) enum Command {
-    Dispatch {
-        pipeline: Rc<Pipeline>,
-        bindings: wgpu::BindGroup,
-        uniforms: Rc<[u32]>,
-        grid: [u32; 2],
-        work: Work,
-    },
-    /// Fills a scratch texture for the dispatch that follows.
-    Texels {
-        from: wgpu::Buffer,
-        from_offset: u64,
-        to: wgpu::Texture,
-        bytes: u64,
-    },
-    Copy {
-        from: wgpu::Buffer,
-        from_offset: u64,
-        to: wgpu::Buffer,
-        to_offset: u64,
-        bytes: u64,
-    },
-}
-
-/// A command and the phase it was recorded in.
-#[derive(Clone)]
-pub(super) struct Recorded {
-    pub command: Command,
-    pub phase: &'static str,
-}
-
 pub(super) struct Recorder {
     pub pending: Vec<Recorded>,
-    pub capture: Option<super::capture::Recording>,
+    pub capture: Option<Recording>,
     pub next_capture: u64,
-    pub profile: Option<profile::Profiler>,
+    pub profile: Option<Profiler>,
     /// The phase of what is recorded now.
     pub phase: &'static str,
     /// The uniform arena: one block per pending dispatch, bound with a dynamic offset.
@@ -82,8 +50,6 @@ pub(super) struct Recorder {
     pub staging: HashMap<u64, Vec<wgpu::Buffer>>,
 }
 
-/// Dispatches per submission at most; also the number of blocks in the arena.
-pub(super) const MAX_PENDING: usize = 1024;
 /// Submissions the host may be ahead of the device.
 const MAX_IN_FLIGHT: usize = 3;
 /// Bind groups kept; they hold their buffers, so the cache must not grow for ever.
@@ -98,7 +64,7 @@ impl Recorder {
             capture: None,
             next_capture: 0,
             profile: None,
-            phase: profile::DEFAULT_PHASE,
+            phase: DEFAULT_PHASE,
             arena: backend.map(|b| {
                 b.device.create_buffer(&wgpu::BufferDescriptor {
                     label: Some("uniforms"),
@@ -264,7 +230,7 @@ impl Gpu {
         }
         let commands = std::mem::take(&mut recorder.pending);
         if let Some(mut profiler) = recorder.profile.take() {
-            profiler.submit(recorder, backend, &commands);
+            profiler.submit(backend, &commands, |part, timer| recorder.submit(backend, part, timer));
             recorder.profile = Some(profiler);
         } else {
             let submission = recorder.submit(backend, &commands, None);
@@ -290,12 +256,7 @@ impl Gpu {
 }
 
 impl Recorder {
-    pub fn submit(
-        &mut self,
-        backend: &Backend,
-        commands: &[Recorded],
-        timer: Option<&profile::Timer>,
-    ) -> wgpu::SubmissionIndex {
+    pub fn submit(&mut self, backend: &Backend, commands: &[Recorded], timer: Option<&Timer>) -> wgpu::SubmissionIndex {
         let mut blocks = vec![0u8; commands.len() * self.stride as usize];
         let mut encoder = backend.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut pass = None;

@@ -3,9 +3,11 @@
 //! Names, types and offsets are read from the shader, so the host never thinks of alignment or padding. A pipeline resolves
 //! the names of a call once; later calls that give the same names in the same order only copy their values.
 
-use super::pipeline::PARAMS_BYTES;
 use std::cell::RefCell;
 use std::rc::Rc;
+
+/// Bytes of the uniform block every kernel binds at 0.
+pub(super) const PARAMS_BYTES: u64 = 256;
 
 /// The value of one field: up to eight scalars of one kind.
 #[derive(Clone, Copy, Debug)]
