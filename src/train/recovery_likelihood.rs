@@ -133,6 +133,7 @@ impl RecoveryLikelihood {
         let params = Params::new(device, key.named("energy parameters"));
         let log_snr: Vec<f64> = (0..config.levels).map(|t| schedule.log_snr(t)).collect();
         let energy = LevelEnergy::new(&params.root(), &data.sample_shape, &config.energy, &log_snr, classes)?;
+        params.check("algorithm.energy")?;
         let initializer = |net: &InitializerConfig| {
             let how = (config.initializer_target, &config.initializer_optimizer, config.ema);
             let key = key.named("initializer parameters");

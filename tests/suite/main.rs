@@ -9,6 +9,7 @@ mod oracle;
 mod profile;
 mod replay;
 mod samplers;
+mod settings;
 mod shaders;
 mod shape_errors;
 mod skeleton;
