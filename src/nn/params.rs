@@ -125,8 +125,7 @@ impl Params {
     pub fn check(&self, name: &str) -> Result<()> {
         let bytes = |d: &Declared| d.shape.iter().fold(4u64, |bytes, &size| bytes.saturating_mul(size as u64));
         let bytes = self.0.declared.borrow().iter().map(bytes).fold(0, u64::saturating_add);
-        let most = check::MOST_BYTES;
-        check::ensure(bytes <= most, name, bytes, format!("bytes of parameters, use at most {most}: narrower layers"))
+        check::within(format!("{name}: bytes of parameters"), bytes, 0..=check::MOST_BYTES)
     }
 
     /// The flat buffer, gaps included. Optimisers replace its value.

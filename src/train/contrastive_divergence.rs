@@ -101,9 +101,9 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether the settings make sense, apart from the data.
-    fn check(&self) -> Result<()> {
-        check::within("algorithm.batch", self.batch, 1..=check::MOST_COUNTED)?;
+    /// Whether the settings make sense, and the batch fits the data.
+    fn check(&self, data: &Dataset) -> Result<()> {
+        data.check_batch("algorithm.batch", self.batch)?;
         check::not_negative("algorithm.data_noise", self.data_noise)?;
         check::not_negative("algorithm.energy_l2", self.energy_l2)?;
         check::positive("algorithm.max_energy", self.max_energy)?;
@@ -128,7 +128,7 @@ pub struct ContrastiveDivergence {
 impl ContrastiveDivergence {
     /// The energy and the memory that the settings ask for; everything random follows from `key`.
     pub fn new(config: &Config, data: Dataset, device: &Device, key: &Key) -> Result<ContrastiveDivergence> {
-        config.check()?;
+        config.check(&data)?;
         let params = Params::new(device, key.named("parameters"));
         let energy = config.energy.build(&params.root(), &data.sample_shape)?;
         params.check("algorithm.energy")?;
@@ -145,7 +145,7 @@ impl ContrastiveDivergence {
         data: Dataset,
         key: &Key,
     ) -> Result<ContrastiveDivergence> {
-        config.check()?;
+        config.check(&data)?;
         let learner = Learner::new(&params, &config.optimizer, config.ema);
         let data_box = DataBox::new(params.device(), &data.sample_shape, &data.bounds());
         let data = Loader::new(params.device(), data, config.batch, &key.named("batches"))?;

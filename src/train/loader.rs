@@ -31,7 +31,6 @@ impl Loader {
     /// Batches of `batch` samples. Points and small sets live on the device, larger ones are streamed.
     pub fn new(device: &Device, data: Dataset, batch: usize, key: &Key) -> Result<Loader> {
         if !data.is_empty() {
-            check::within("algorithm.batch", batch, 1..=data.len())?;
             // Indices of samples travel as f32.
             check::within(format!("the samples of {}", data.name), data.len(), 1..=check::MOST_COUNTED)?;
         }

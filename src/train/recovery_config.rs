@@ -2,6 +2,7 @@
 
 use super::Target;
 use crate::check;
+use crate::data::Dataset;
 use crate::diffusion::{InitializerConfig, LevelSchedule, StepRule};
 use crate::energy::LevelEnergyConfig;
 use crate::error::Result;
@@ -73,9 +74,9 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether the settings make sense, apart from the data.
-    pub(super) fn check(&self) -> Result<()> {
-        check::within("algorithm.batch", self.batch, 1..=check::MOST_COUNTED)?;
+    /// Whether the settings make sense, and the batch fits the data.
+    pub(super) fn check(&self, data: &Dataset) -> Result<()> {
+        data.check_batch("algorithm.batch", self.batch)?;
         self.schedule.check("algorithm.levels", self.levels)?;
         check::within("algorithm.langevin_steps", self.langevin_steps, 1..=check::MOST_STEPS)?;
         check::positive("algorithm.max_energy", self.max_energy)?;

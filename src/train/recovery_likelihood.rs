@@ -120,7 +120,7 @@ pub struct RecoveryLikelihood {
 impl RecoveryLikelihood {
     /// Builds the nets and their optimisers; everything random follows from `key`.
     pub fn new(config: &Config, data: Dataset, device: &Device, key: &Key) -> Result<RecoveryLikelihood> {
-        config.check()?;
+        config.check(&data)?;
         let schedule = config.schedule.build(config.levels)?;
         let table = RecoveryTable::new(&schedule, config.step_rule);
         let classes = match (config.conditional, data.class_count()) {

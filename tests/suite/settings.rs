@@ -171,11 +171,15 @@ fn every_wrong_setting_is_one_line_with_key_and_value() {
 fn settings_that_do_not_fit_name_what_they_do_not_fit() {
     let wide = "[16384, 16384, 16384, 16384]";
     let cases: &[((&str, &[&str]), &[&str], &[&str])] = &[
-        (CD, &[&format!("algorithm.energy.hidden={wide}")], &["algorithm.energy = 3221", "at most 2147483648"]),
+        (
+            CD,
+            &[&format!("algorithm.energy.hidden={wide}")],
+            &["algorithm.energy: bytes of parameters = 3221", "to 2147483648"],
+        ),
         (CD, &["algorithm.energy.kind=conv"], &["unknown"]),
-        (CD_IMAGES, &["algorithm.energy.widths=[16384, 16384]"], &["algorithm.energy = ", "at most 2147483648"]),
-        (CDRL, &[&format!("algorithm.energy.widths={wide}")], &["algorithm.energy = ", "at most 2147483648"]),
-        (CDRL, &["algorithm.initializer.width=16384"], &["algorithm.initializer = ", "at most 2147483648"]),
+        (CD_IMAGES, &["algorithm.energy.widths=[16384, 16384]"], &["algorithm.energy: bytes", "to 2147483648"]),
+        (CDRL, &[&format!("algorithm.energy.widths={wide}")], &["algorithm.energy: bytes", "to 2147483648"]),
+        (CDRL, &["algorithm.initializer.width=16384"], &["algorithm.initializer: bytes", "to 2147483648"]),
         (CDRL, &["algorithm.schedule=drl_t6", "algorithm.levels=5"], &["algorithm.levels = 5", "drl_t6"]),
         (CDRL, &["algorithm.label_drop=0.0", "algorithm.conditional=true"], &["algorithm.label_drop = 0.0"]),
         (CDRL, &["algorithm.conditional=true"], &["no labels", "algorithm.conditional"]),
