@@ -2,6 +2,7 @@
 
 pub mod autodiff;
 pub mod bench;
+pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod data;

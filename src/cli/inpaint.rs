@@ -34,9 +34,6 @@ pub struct InpaintArgs {
 }
 
 pub fn run(registry: &Registry, args: &InpaintArgs) -> Result<()> {
-    if args.n == 0 {
-        return Err(Error::setting("--n 0: ask for at least one image"));
-    }
     let out = args.out.clone().unwrap_or_else(|| args.dir.join("inpainted.png"));
     check_kind(&out)?;
     let device = choose_device(args.device.as_deref())?;
@@ -45,12 +42,13 @@ pub fn run(registry: &Registry, args: &InpaintArgs) -> Result<()> {
     let &[h, w, c] = shape.as_slice() else {
         return Err(Error::setting(format!("{} was not trained on images", args.dir.display())));
     };
+    let request = args.how.request(args.n, session.algorithm())?;
     let image = read(&args.image, [h, w, c])?;
     let mask = read(&args.mask, [h, w, 1])?.into_iter().map(|v| if v < 0.5 { 1.0 } else { 0.0 });
     let mask: Vec<f32> = mask.flat_map(|kept| std::iter::repeat_n(kept, c)).collect();
     let copies = |one: &[f32]| Tensor::new(&device, [args.n, h, w, c], &one.repeat(args.n));
     let known = Known { values: copies(&image), mask: copies(&mask) };
-    let request = SampleRequest { known: Some(known), ..args.how.request(args.n, session.algorithm().classes())? };
+    let request = SampleRequest { known: Some(known), ..request };
     let key = Key::new(args.how.seed(session.config.seed)).named("inpainting");
     let samples = session.algorithm().sample(&request, &key)?;
     write(&out, &evaluation::checked(&samples.x)?, square(args.n), &session.config.preset)?;

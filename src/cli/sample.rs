@@ -7,7 +7,7 @@ use crate::io::{atomic, npy};
 use crate::plot;
 use crate::run::{Registry, Session, evaluation, pictures};
 use crate::tensor::Tensor;
-use crate::train::SampleRequest;
+use crate::train::{Algorithm, SampleRequest};
 use std::path::{Path, PathBuf};
 
 #[derive(clap::Args)]
@@ -51,22 +51,20 @@ pub struct How {
 }
 
 impl How {
-    /// The request for `n` samples; `count` classes take turns for `each`.
-    pub fn request(&self, n: usize, count: usize) -> Result<SampleRequest> {
+    /// The request for `n` samples of `model`, whose classes take turns for `each`.
+    pub fn request(&self, n: usize, model: &dyn Algorithm) -> Result<SampleRequest> {
+        let (steps, step_scale, guidance) = (self.langevin_steps, self.step_scale, self.guidance);
+        let request = SampleRequest { steps, step_scale, guidance, ..SampleRequest::new(n) };
+        request.check(model.sample_shape())?;
+        let count = model.classes().max(1) as u32;
         let condition = |text: &String| match text.as_str() {
-            "each" => Ok((0..n as u32).map(|i| i % count.max(1) as u32).collect()),
+            "each" => Ok((0..n as u32).map(|i| i % count).collect()),
             text => match text.parse() {
                 Ok(class) => Ok(vec![class]),
                 Err(_) => Err(Error::setting(format!("--class {text}: use a class index, or each"))),
             },
         };
-        Ok(SampleRequest {
-            steps: self.langevin_steps,
-            step_scale: self.step_scale,
-            conditions: self.classes.iter().map(condition).collect::<Result<_>>()?,
-            guidance: self.guidance,
-            ..SampleRequest::new(n)
-        })
+        Ok(SampleRequest { conditions: self.classes.iter().map(condition).collect::<Result<_>>()?, ..request })
     }
 
     /// The seed to use in place of `run`'s.
@@ -76,16 +74,13 @@ impl How {
 }
 
 pub fn run(registry: &Registry, args: &SampleArgs) -> Result<()> {
-    if args.n == 0 {
-        return Err(Error::setting("--n 0: ask for at least one sample"));
-    }
     let out = args.out.clone().unwrap_or_else(|| args.dir.join("samples.png"));
     check_kind(&out)?;
     let device = choose_device(args.device.as_deref())?;
     let session = Session::open_model(registry, &args.dir, &device)?;
     let key = crate::tensor::Key::new(args.how.seed(session.config.seed)).named("samples");
     let classes = session.algorithm().classes();
-    let request = SampleRequest { trajectory: args.trajectory, ..args.how.request(args.n, classes)? };
+    let request = SampleRequest { trajectory: args.trajectory, ..args.how.request(args.n, session.algorithm())? };
     let samples = session.algorithm().sample(&request, &key)?;
     let columns = if args.how.classes.iter().any(|c| c == "each") { classes } else { square(args.n) };
     let x = evaluation::checked(&samples.x)?;

@@ -4,6 +4,7 @@ use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
 use crate::bench::Roofs;
+use crate::check;
 use crate::error::{Error, Result};
 use crate::run::evaluation::{self, Effort};
 use crate::run::{Registry, RunConfig, Session, report};
@@ -75,11 +76,15 @@ pub fn train(registry: &Registry, args: &TrainArgs) -> Result<()> {
     }
 }
 
+/// The most iterations that `--profile` takes.
+const MOST_PROFILED: u64 = 1000;
+
 /// Prints where the time of an iteration goes: every kernel with its shape, count, time and rate beside the roofs.
 fn profile(registry: &Registry, config: &RunConfig, device: &Device, steps: u64, json: bool) -> Result<()> {
     let Some(gpu) = device.gpu() else {
         return Err(Error::setting("--profile needs a GPU adapter; the oracle has no kernels"));
     };
+    check::within("--profile", steps, 1..=MOST_PROFILED)?;
     let roofs = Roofs::measure(device)?;
     let mut training = crate::run::build(registry, config, device)?;
     let report = gpu.profile_steps(steps, Some(roofs), || {

@@ -1,6 +1,7 @@
 //! Data sets that are computed: points of a 2-D density, noise, and images at half their size.
 
 use super::{Dataset, MOST_BYTES, Split, Toy, Values};
+use crate::check::MOST_COUNTED;
 use crate::error::{Error, Result};
 use crate::tensor::Key;
 
@@ -52,7 +53,7 @@ fn with_count(place: &str, bytes: usize) -> Result<(&str, usize)> {
         None => (place, Some(DEFAULT_COUNT)),
         Some((what, count)) => (what, count.parse().ok()),
     };
-    let most = MOST_BYTES / bytes.max(1);
+    let most = (MOST_BYTES / bytes.max(1)).min(MOST_COUNTED);
     match count {
         Some(n) if (1..=most).contains(&n) => Ok((what, n)),
         _ if most == 0 => Err(Error::setting(format!("'{place}': one item takes more than {MOST_BYTES} bytes"))),
@@ -100,6 +101,6 @@ mod tests {
         assert!(message("4294967296x4294967296x1").contains("one item takes more"));
         assert!(message("1024x1024x1:1025").contains("1..1024"));
         assert!(toy("two-moons:0", Split::Train).unwrap_err().to_string().contains("count"));
-        assert!(toy("two-moons:999999999", Split::Train).unwrap_err().to_string().contains("1..134217728"));
+        assert!(toy("two-moons:999999999", Split::Train).unwrap_err().to_string().contains("1..16777216"));
     }
 }

@@ -19,6 +19,7 @@ pub use augment::Augment;
 pub use shuffle::Shuffle;
 pub use toy::Toy;
 
+use crate::check;
 use crate::error::{Error, Result};
 use crate::tensor::Key;
 
@@ -127,6 +128,12 @@ impl Dataset {
     /// Whether there are no items.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
+    }
+
+    /// Whether there is a whole batch; `name` is where its size stands in the settings. A
+    /// [description](Dataset::described) has no samples to run out of.
+    pub fn check_batch(&self, name: &str, batch: usize) -> Result<()> {
+        check::within(name, batch, 1..=if self.is_empty() { check::MOST_COUNTED } else { self.len() })
     }
 
     /// The box of the samples: for images `[0, 1]`, one interval for all pixels; for points an interval for each coordinate,

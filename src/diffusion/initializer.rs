@@ -1,6 +1,7 @@
 //! The initializer of cooperative diffusion recovery likelihood (CDRL): it proposes where the chain of a noise level
 //! starts, y ~ N(g(x_t, lambda_t), v_t I) with `g(x, lambda) = x + net(x, lambda)`.
 
+use crate::check;
 use crate::error::{Error, Result};
 use crate::nn::{GroupNorm, Init, LevelEmbedding, Linear, Scope, UNet, UNetConfig, look_up};
 use crate::tensor::{Key, Tensor};
@@ -24,6 +25,14 @@ pub enum InitializerConfig {
 }
 
 impl InitializerConfig {
+    /// Whether the settings make sense; `name` is where they stand, such as `algorithm.initializer`.
+    pub fn check(&self, name: &str) -> Result<()> {
+        match self {
+            InitializerConfig::Mlp(config) => config.check(name),
+            InitializerConfig::Unet(config) => config.check(name),
+        }
+    }
+
     /// Declares the initializer's parameters for samples of shape `item` (`[D]` or `[H, W, C]`), levels with these
     /// `log_snr` (lambda_t for t = 1..=T) and this many classes (0: no labels).
     ///
@@ -67,6 +76,13 @@ impl Default for MlpInitializerConfig {
     }
 }
 
+impl MlpInitializerConfig {
+    /// Whether the settings make sense; `name` is where they stand, such as `algorithm.initializer`.
+    pub fn check(&self, name: &str) -> Result<()> {
+        check::within(format!("{name}.width"), self.width, 2..=check::MOST_WIDE)
+    }
+}
+
 /// The initializer for points, `x [N, D]`: one residual block between linear layers,
 ///
 /// `h = W_0 x + b_0`, `r = W_2 silu(norm1(W_1 silu(norm0(h)) + b_1) (1 + scale) + shift) + b_2`,
@@ -84,7 +100,7 @@ impl MlpInitializer {
     /// Declares `embedding`, `enter`, `norm0`, `norm1`, `layer0`, `layer1`, `condition`, `leave` in `scope`.
     ///
     /// # Errors
-    /// When the width is below 2.
+    /// When the settings make no sense.
     pub fn build(
         scope: &Scope,
         inputs: usize,
@@ -92,10 +108,8 @@ impl MlpInitializer {
         classes: usize,
         config: &MlpInitializerConfig,
     ) -> Result<MlpInitializer> {
+        config.check("initializer")?;
         let width = config.width;
-        if width < 2 {
-            return Err(Error::setting(format!("an mlp initializer of width {width}; use a width from 2 on")));
-        }
         // 32 groups, but never of one value: normalised it would always be zero.
         let groups = (1..=32.min(width / 2)).rev().find(|g| width.is_multiple_of(*g)).unwrap_or(1);
         let norm = |i: usize| GroupNorm::new(&scope.scope(format!("norm{i}")), width, groups);
@@ -152,6 +166,7 @@ impl UNetInitializer {
         classes: usize,
         config: &UNetConfig,
     ) -> Result<UNetInitializer> {
+        config.check("initializer")?;
         let hidden = 4 * config.width;
         let net = UNet::build(scope, item, hidden, config)?;
         let embedding = LevelEmbedding::new(&scope.scope("embedding"), log_snr, config.width, hidden, classes);
@@ -295,6 +310,6 @@ mod tests {
         };
         refused(&mlp(64), &[4, 4, 1], "\"unet\"");
         refused(&unet(), &[2], "\"mlp\"");
-        refused(&mlp(1), &[2], "from 2 on");
+        refused(&mlp(1), &[2], "initializer.width = 1: use 2 to");
     }
 }

@@ -1,7 +1,8 @@
 //! The steps of diffusion recovery likelihood (DRL, CDRL): every constant of a transition from one number.
 
 use super::Schedule;
-use crate::error::{Error, Result};
+use crate::check;
+use crate::error::Result;
 use crate::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +20,7 @@ impl StepRule {
     /// Whether the settings make sense; `name` is where they stand.
     pub fn check(&self, name: &str) -> Result<()> {
         let (StepRule::Growing { b2 } | StepRule::Level { b2 }) = *self;
-        match b2 > 0.0 && b2.is_finite() {
-            true => Ok(()),
-            false => Err(Error::setting(format!("{name}.b2 = {b2}: use a positive number"))),
-        }
+        check::positive(format!("{name}.b2"), b2)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Noise schedules, tabulated in f64.
 
-use crate::error::{Error, Result};
+use crate::check;
+use crate::error::Result;
 use crate::tensor::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
@@ -29,18 +30,20 @@ pub enum LevelSchedule {
 impl LevelSchedule {
     /// The schedule with `levels` transitions.
     pub fn build(self, levels: usize) -> Result<Schedule> {
-        if !(1..=100).contains(&levels) {
-            return Err(Error::setting(format!("levels = {levels}: use 1 to 100")));
-        }
-        match self {
-            LevelSchedule::Cdrl => Ok(Schedule::cdrl(levels)),
-            LevelSchedule::DrlT6 if levels != 6 => {
-                Err(Error::setting(format!("schedule drl_t6 has 6 levels, not {levels}; use cdrl, linear or cosine")))
-            }
-            LevelSchedule::DrlT6 => Ok(Schedule::drl_t6()),
-            LevelSchedule::Linear => Ok(Schedule::linear(1000).respaced(levels)),
-            LevelSchedule::Cosine => Ok(Schedule::cosine(1000).respaced(levels)),
-        }
+        self.check("levels", levels)?;
+        Ok(match self {
+            LevelSchedule::Cdrl => Schedule::cdrl(levels),
+            LevelSchedule::DrlT6 => Schedule::drl_t6(),
+            LevelSchedule::Linear => Schedule::linear(1000).respaced(levels),
+            LevelSchedule::Cosine => Schedule::cosine(1000).respaced(levels),
+        })
+    }
+
+    /// Whether it can have so many levels; `name` is where their number stands.
+    pub fn check(self, name: &str, levels: usize) -> Result<()> {
+        check::within(name, levels, 1..=100)?;
+        let why = "the schedule drl_t6 has 6 levels; use cdrl, linear or cosine";
+        check::ensure(self != LevelSchedule::DrlT6 || levels == 6, name, levels, why)
     }
 }
 

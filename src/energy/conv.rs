@@ -1,6 +1,8 @@
 //! An energy for images: residual convolutions, halving the resolution between stages.
 
 use super::Energy;
+use crate::check;
+use crate::error::Result;
 use crate::nn::{Activation, Conv2d, Linear, Scope};
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -20,6 +22,14 @@ pub struct ConvConfig {
 impl Default for ConvConfig {
     fn default() -> ConvConfig {
         ConvConfig { widths: vec![32, 64, 64], blocks: 1, activation: Activation::Silu }
+    }
+}
+
+impl ConvConfig {
+    /// Whether the settings make sense; `name` is where they stand, such as `algorithm.energy`.
+    pub fn check(&self, name: &str) -> Result<()> {
+        check::list(format!("{name}.widths"), &self.widths, 1..=check::MOST_WIDE)?;
+        check::within(format!("{name}.blocks"), self.blocks, 0..=check::MOST_LAYERS)
     }
 }
 

@@ -5,6 +5,7 @@
 //! normalisation layers; every weight but the head's is divided by its largest singular value.
 
 use super::Energy;
+use crate::check;
 use crate::error::{Error, Result};
 use crate::nn::{Conv2d, Init, Linear, Param, Scope, SpectralNorm, level_features};
 use crate::ops::conv2d::Conv;
@@ -34,6 +35,19 @@ pub enum LevelEnergyConfig {
         /// Width of the level's embedding.
         embedding: usize,
     },
+}
+
+impl LevelEnergyConfig {
+    /// Whether the settings make sense; `name` is where they stand, such as `algorithm.energy`.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let (widths, blocks, embedding) = match self {
+            LevelEnergyConfig::Mlp { widths, embedding } => (widths, 1, *embedding),
+            LevelEnergyConfig::Conv { widths, blocks, embedding } => (widths, *blocks, *embedding),
+        };
+        check::list(format!("{name}.widths"), widths, 1..=check::MOST_WIDE)?;
+        check::within(format!("{name}.blocks"), blocks, 1..=check::MOST_LAYERS)?;
+        check::within(format!("{name}.embedding"), embedding, 1..=check::MOST_WIDE)
+    }
 }
 
 /// E(y; c): an energy told, for every sample, the [index](crate::nn::condition_index) of one of `levels (classes + 1)`
@@ -71,16 +85,14 @@ impl LevelEnergy {
         log_snr: &[f64],
         classes: usize,
     ) -> Result<LevelEnergy> {
+        config.check("energy")?;
         let (kernel, widths, blocks, embedding) = match (config, item) {
             (LevelEnergyConfig::Mlp { widths, embedding }, [_]) => (None, widths, 1, *embedding),
             (LevelEnergyConfig::Conv { widths, blocks, embedding }, [h, w, _]) => {
-                let factor = 1 << (widths.len().max(1) - 1);
-                if !h.is_multiple_of(factor) || !w.is_multiple_of(factor) {
-                    return Err(Error::setting(format!(
-                        "{} resolutions need image sides divisible by {factor}, the data are {item:?}; shorten energy.widths",
-                        widths.len()
-                    )));
-                }
+                let (times, most) = (widths.len() - 1, h.trailing_zeros().min(w.trailing_zeros()) as usize);
+                let why =
+                    format!("halves the image {times} times, but {h}x{w} cannot be; use at most {} widths", most + 1);
+                check::ensure(times <= most, "energy.widths", widths, why)?;
                 (Some(3), widths, *blocks, *embedding)
             }
             _ => {
@@ -89,13 +101,7 @@ impl LevelEnergy {
                 )));
             }
         };
-        let (&first, &last) = match widths.as_slice() {
-            [] => return Err(Error::setting("energy.widths is empty; name at least one width")),
-            widths => (&widths[0], &widths[widths.len() - 1]),
-        };
-        if blocks == 0 || embedding == 0 || widths.contains(&0) {
-            return Err(Error::setting("energy.widths, energy.blocks and energy.embedding must be at least 1"));
-        }
+        let (first, last) = (widths[0], widths[widths.len() - 1]);
         let inputs = item[item.len() - 1];
         let mut width = first;
         let mut stages = Vec::new();

@@ -1,6 +1,8 @@
 //! An energy for points: fully connected layers.
 
 use super::Energy;
+use crate::check;
+use crate::error::Result;
 use crate::nn::{Activation, Linear, Scope};
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -18,6 +20,13 @@ pub struct MlpConfig {
 impl Default for MlpConfig {
     fn default() -> MlpConfig {
         MlpConfig { hidden: vec![128, 128], activation: Activation::Silu }
+    }
+}
+
+impl MlpConfig {
+    /// Whether the settings make sense; `name` is where they stand, such as `algorithm.energy`.
+    pub fn check(&self, name: &str) -> Result<()> {
+        check::list(format!("{name}.hidden"), &self.hidden, 1..=check::MOST_WIDE)
     }
 }
 

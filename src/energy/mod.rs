@@ -73,6 +73,14 @@ pub enum EnergyConfig {
 }
 
 impl EnergyConfig {
+    /// Whether the settings make sense; `name` is where they stand, such as `algorithm.energy`.
+    pub fn check(&self, name: &str) -> Result<()> {
+        match self {
+            EnergyConfig::Mlp(config) => config.check(name),
+            EnergyConfig::Conv(config) => config.check(name),
+        }
+    }
+
     /// Declares the energy's parameters for samples of shape `item` (`[D]` or `[H, W, C]`).
     pub fn build(&self, scope: &Scope, item: &[usize]) -> Result<Box<dyn Energy>> {
         match (self, item) {

@@ -2,8 +2,8 @@
 //!
 //! `shader` expands a WGSL file into the text of one [`Kernel`]; `pipeline` compiles it, with its bindings and `uniforms`
 //! read out of the shader itself; `texels` reads arrays as textures where that is faster; `buffer` pools memory;
-//! `command` says what a device can be told, `recorder` collects commands and submits many at once; `capture` replays a recorded step; `profile` times its
-//! commands and `report` and `table` show the times.
+//! `command` says what a device can be told, `recorder` collects commands and submits many at once; `capture` replays a
+//! recorded step; `profile` times its commands and `report` and `table` show the times.
 
 mod buffer;
 mod capture;

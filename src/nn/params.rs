@@ -1,5 +1,7 @@
 //! Parameters: every one has a name, and all of them lie in one flat buffer, so that an optimiser step is one dispatch.
 
+use crate::check;
+use crate::error::Result;
 use crate::tensor::{Device, Key, Shape, Tensor, Var, no_grad};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -116,6 +118,14 @@ impl Params {
     /// How many numbers are trained.
     pub fn numel(&self) -> usize {
         self.0.declared.borrow().iter().map(|d| d.shape.numel()).sum()
+    }
+
+    /// Whether the declared parameters fit into [`check::MOST_BYTES`]; `name` is where the net stands in the settings. Takes
+    /// no memory, as they are laid out by their first use only.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let bytes = |d: &Declared| d.shape.iter().fold(4u64, |bytes, &size| bytes.saturating_mul(size as u64));
+        let bytes = self.0.declared.borrow().iter().map(bytes).fold(0, u64::saturating_add);
+        check::within(format!("{name}: bytes of parameters"), bytes, 0..=check::MOST_BYTES)
     }
 
     /// The flat buffer, gaps included. Optimisers replace its value.

@@ -1,7 +1,8 @@
 //! The U-Net of denoising diffusion (Ho et al. 2020), in the form of Nichol and Dhariwal (2021).
 
 use super::{AttentionBlock, Conv2d, GroupNorm, Init, Linear, Scope, dropout};
-use crate::error::{Error, Result};
+use crate::check::{self, MOST_LAYERS, MOST_WIDE};
+use crate::error::Result;
 use crate::ops::conv2d::Conv;
 use crate::tensor::{Key, Tensor};
 use serde::{Deserialize, Serialize};
@@ -29,34 +30,33 @@ impl Default for UNetConfig {
 }
 
 impl UNetConfig {
+    /// Whether the settings make sense; `name` is where they stand, such as `algorithm.initializer`.
+    pub fn check(&self, name: &str) -> Result<()> {
+        let UNetConfig { width, multipliers, blocks, attention: _, dropout } = self;
+        check::within(format!("{name}.width"), *width, 4..=MOST_WIDE)?;
+        check::ensure(width % 2 == 0, format!("{name}.width"), width, "use an even width")?;
+        check::list(format!("{name}.multipliers"), multipliers, 1..=MOST_WIDE / width)?;
+        check::within(format!("{name}.blocks"), *blocks, 1..=MOST_LAYERS)?;
+        check::below_one(format!("{name}.dropout"), *dropout)
+    }
+
     /// The heights of the feature maps of each resolution, or why the settings do not fit an image of this size.
-    fn check(&self, [h, w]: [usize; 2]) -> Result<Vec<usize>> {
-        let UNetConfig { width, multipliers, blocks, attention, dropout } = self;
-        if *width < 4 || width % 2 == 1 || *blocks == 0 || multipliers.is_empty() || multipliers.contains(&0) {
-            return Err(Error::setting(format!(
-                "a unet of width {width}, multipliers {multipliers:?}, blocks {blocks}: \
-                 use an even width from 4 on, multipliers and blocks from 1 on"
-            )));
-        }
-        if !(0.0..1.0).contains(dropout) {
-            return Err(Error::setting(format!("a unet with dropout {dropout}: use a probability from 0 to below 1")));
-        }
+    fn heights(&self, [h, w]: [usize; 2]) -> Result<Vec<usize>> {
+        let UNetConfig { multipliers, attention, .. } = self;
         let fits = |level: usize| [h, w].iter().all(|d| *d > 0 && d.trailing_zeros() as usize >= level);
-        if !fits(multipliers.len() - 1) {
-            let most = (1..multipliers.len()).take_while(|level| fits(*level)).count() + 1;
-            return Err(Error::setting(format!(
-                "a unet with {} multipliers halves the image {} times, but {h}x{w} cannot be; use at most {most}",
-                multipliers.len(),
-                multipliers.len() - 1,
-            )));
-        }
+        let (times, most) =
+            (multipliers.len() - 1, (1..multipliers.len()).take_while(|level| fits(*level)).count() + 1);
+        let why = format!("halves the image {times} times, but {h}x{w} cannot be; use at most {most} multipliers");
+        check::ensure(fits(times), "unet.multipliers", multipliers, why)?;
         let heights: Vec<usize> = (0..multipliers.len()).map(|level| h >> level).collect();
-        match attention.iter().find(|a| !heights.contains(a)) {
-            None => Ok(heights),
-            Some(a) => Err(Error::setting(format!(
-                "a unet with attention at {a}: its feature maps have the heights {heights:?}; choose among them"
-            ))),
-        }
+        let among = attention.iter().all(|a| heights.contains(a));
+        check::ensure(
+            among,
+            "unet.attention",
+            attention,
+            format!("choose among the heights of its maps, {heights:?}"),
+        )?;
+        Ok(heights)
     }
 }
 
@@ -87,7 +87,8 @@ impl UNet {
     /// # Errors
     /// When the settings do not fit the image.
     pub fn build(scope: &Scope, item: [usize; 3], embedding: usize, config: &UNetConfig) -> Result<UNet> {
-        let heights = config.check([item[0], item[1]])?;
+        config.check("unet")?;
+        let heights = config.heights([item[0], item[1]])?;
         let widths: Vec<usize> = config.multipliers.iter().map(|m| m * config.width).collect();
         let last = widths.len() - 1;
         let stage = |name: String, widths: [usize; 2], resample: Resample, attention: bool| {
@@ -285,6 +286,6 @@ mod tests {
         refused([28, 30, 1], small.clone(), "use at most 2");
         refused([28, 28, 1], UNetConfig { attention: vec![8], ..small.clone() }, "[28, 14, 7]");
         refused([28, 28, 1], UNetConfig { width: 5, ..small.clone() }, "even width");
-        refused([28, 28, 1], UNetConfig { dropout: 1.0, ..small }, "dropout 1");
+        refused([28, 28, 1], UNetConfig { dropout: 1.0, ..small }, "unet.dropout = 1.0");
     }
 }

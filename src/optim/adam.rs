@@ -1,7 +1,8 @@
 //! Adam and AdamW.
 
 use super::{Counter, RateConfig, norm, parts, store};
-use crate::error::{Error, Result};
+use crate::check;
+use crate::error::Result;
 use crate::gpu::{Gpu, Kernel, Work, Workgroups};
 use crate::tensor::{Device, Tensor, Var};
 use crate::{shader, uniforms};
@@ -35,22 +36,12 @@ impl Default for AdamConfig {
 impl AdamConfig {
     /// Whether the settings make sense; `name` is where they stand, such as `algorithm.optimizer`.
     pub fn check(&self, name: &str) -> Result<()> {
-        let wrong = |what: String| Err(Error::setting(format!("{name}.{what}")));
-        let AdamConfig { beta1, beta2, eps, weight_decay, clip_norm, rate } = self;
-        for (key, beta) in [("beta1", beta1), ("beta2", beta2)] {
-            if !(0.0..1.0).contains(beta) {
-                return wrong(format!("{key} = {beta}: use 0 to less than 1"));
-            }
-        }
-        if !(*eps > 0.0 && eps.is_finite()) {
-            return wrong(format!("eps = {eps}: use a positive number"));
-        }
-        for (key, value) in [("weight_decay", weight_decay), ("clip_norm", clip_norm)] {
-            if !(*value >= 0.0 && value.is_finite()) {
-                return wrong(format!("{key} = {value}: use 0 or a positive number"));
-            }
-        }
-        rate.check(&format!("{name}.rate"))
+        check::below_one(format!("{name}.beta1"), self.beta1)?;
+        check::below_one(format!("{name}.beta2"), self.beta2)?;
+        check::positive(format!("{name}.eps"), self.eps)?;
+        check::not_negative(format!("{name}.weight_decay"), self.weight_decay)?;
+        check::not_negative(format!("{name}.clip_norm"), self.clip_norm)?;
+        self.rate.check(&format!("{name}.rate"))
     }
 }
 

@@ -10,7 +10,6 @@ pub use ema::Ema;
 pub use rate::RateConfig;
 pub use sgd::Sgd;
 
-use crate::error::{Error, Result};
 use crate::tensor::{Device, Storage, Tensor};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -33,14 +32,6 @@ impl Counter {
     /// Counts one more; returns the count before.
     pub fn advance(&self) -> u64 {
         self.0.replace(self.0.get() + 1)
-    }
-}
-
-/// Whether `decay` can be that of a moving average; `name` is where it stands in the settings.
-pub fn check_ema(name: &str, decay: f64) -> Result<()> {
-    match (0.0..1.0).contains(&decay) {
-        true => Ok(()),
-        false => Err(Error::setting(format!("{name} = {decay}: use 0 to less than 1"))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Learning-rate schedules: pure functions of the step.
 
-use crate::error::{Error, Result};
+use crate::check;
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// Linear warm-up, a constant rate, then a linear or cosine fall to a fraction of it.
@@ -23,6 +24,9 @@ pub struct RateConfig {
     pub cosine: bool,
 }
 
+/// The last update that a schedule can name.
+const MOST_UPDATES: u64 = u32::MAX as u64;
+
 impl Default for RateConfig {
     fn default() -> RateConfig {
         RateConfig { lr: 1e-3, warmup: 0, warmup_head: 0, decay_from: 0, decay_until: 0, decay_to: 0.01, cosine: false }
@@ -32,19 +36,21 @@ impl Default for RateConfig {
 impl RateConfig {
     /// Whether the settings make sense; `name` is where they stand.
     pub fn check(&self, name: &str) -> Result<()> {
-        let wrong = |what: String| Err(Error::setting(format!("{name}.{what}")));
-        if !(self.lr > 0.0 && self.lr.is_finite()) {
-            return wrong(format!("lr = {}: use a positive number", self.lr));
+        let RateConfig { lr, warmup, warmup_head, decay_from, decay_until, decay_to, cosine: _ } = *self;
+        check::positive(format!("{name}.lr"), lr)?;
+        check::not_negative(format!("{name}.decay_to"), decay_to)?;
+        let updates = [
+            ("warmup", warmup),
+            ("warmup_head", warmup_head),
+            ("decay_from", decay_from),
+            ("decay_until", decay_until),
+        ];
+        for (key, count) in updates {
+            check::within(format!("{name}.{key}"), count, 0..=MOST_UPDATES)?;
         }
-        if !(self.decay_to >= 0.0 && self.decay_to.is_finite()) {
-            return wrong(format!("decay_to = {}: use 0 or a positive number", self.decay_to));
-        }
-        match self.decay_until {
-            until if until > 0 && until <= self.decay_from => {
-                wrong(format!("decay_until = {until}: use 0, or more than decay_from ({})", self.decay_from))
-            }
-            _ => Ok(()),
-        }
+        let falls = decay_until == 0 || decay_until > decay_from;
+        let why = format!("use 0, or more than decay_from ({decay_from})");
+        check::ensure(falls, format!("{name}.decay_until"), decay_until, why)
     }
 
     /// The rate of update `step` (from 0).

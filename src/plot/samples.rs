@@ -8,10 +8,13 @@ const GAP: usize = 1;
 const WIDTH: usize = 640;
 const BACKGROUND: Rgb = [128, 128, 128];
 
+/// The most channels that can be drawn: grey, grey and alpha, colour, colour and alpha. Alpha is over black.
+pub const MOST_CHANNELS: usize = 4;
+
 /// `images[N,H,W,C]` with values in [0, 1] (clamped; NaN is magenta) in rows of `columns`, the first at the top left.
 ///
 /// # Panics
-/// If C is not 1 or 3, or `images` does not fill `shape`.
+/// If C is not 1 to [`MOST_CHANNELS`], or `images` does not fill `shape`.
 #[track_caller]
 pub fn grid(images: &[f32], shape: [usize; 4], columns: usize) -> Picture {
     let [n, h, w, c] = shape;
@@ -24,7 +27,7 @@ pub fn grid(images: &[f32], shape: [usize; 4], columns: usize) -> Picture {
 /// Chains of images: row i shows image i of every frame, `frames[t][N,H,W,C]`, time running to the right.
 ///
 /// # Panics
-/// If C is not 1 or 3, or a frame does not fill `shape`.
+/// If C is not 1 to [`MOST_CHANNELS`], or a frame does not fill `shape`.
 #[track_caller]
 pub fn strips(frames: &[Vec<f32>], shape: [usize; 4]) -> Picture {
     let [n, h, w, c] = shape;
@@ -48,7 +51,7 @@ pub fn stack(pictures: &[Picture]) -> Picture {
 
 #[track_caller]
 fn check(name: &str, count: usize, shape: [usize; 4]) {
-    assert!(shape[3] == 1 || shape[3] == 3, "{name}: images have 1 or 3 channels, got shape {shape:?}");
+    assert!((1..=MOST_CHANNELS).contains(&shape[3]), "{name}: images have 1 to 4 channels, got shape {shape:?}");
     assert!(count == shape.iter().product::<usize>(), "{name}: {count} values do not fill shape {shape:?}");
 }
 
@@ -67,12 +70,17 @@ fn tile<'a>(images: impl Iterator<Item = &'a [f32]>, [h, w, c]: [usize; 3], rows
     picture
 }
 
-/// The colour of one or three channels.
+/// The colour of one to four channels; an even last one is alpha.
 fn color(pixel: &[f32]) -> Rgb {
     if pixel.iter().any(|v| v.is_nan()) {
         return NAN;
     }
-    std::array::from_fn(|i| (pixel[i % pixel.len()].clamp(0.0, 1.0) * 255.0).round() as u8)
+    let (color, alpha) = match *pixel {
+        [grey, alpha] => ([grey; 3], alpha),
+        [red, green, blue, alpha] => ([red, green, blue], alpha),
+        _ => (std::array::from_fn(|i| pixel[i % pixel.len()]), 1.0),
+    };
+    color.map(|c| (c.clamp(0.0, 1.0) * alpha.clamp(0.0, 1.0) * 255.0).round() as u8)
 }
 
 #[cfg(test)]
@@ -99,6 +107,13 @@ mod tests {
         let scale = picture.width / 4;
         assert_eq!(picture.get(scale, scale), [0, 128, 255]);
         assert_eq!(picture.get(2 * scale, scale), NAN);
+    }
+
+    #[test]
+    fn alpha_is_over_black() {
+        let first = |image: &[f32]| grid(image, [1, 1, 1, image.len()], 1).get(WIDTH / 2, WIDTH / 2);
+        assert_eq!(first(&[0.8, 0.5]), [102; 3]);
+        assert_eq!(first(&[0.2, 0.4, 2.0, 0.5]), [26, 51, 128]);
     }
 
     #[test]

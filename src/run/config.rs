@@ -1,6 +1,7 @@
 //! Settings of a run: a preset or a TOML file, with `--set key=value` on top.
 
 use super::registry::{AlgorithmConfig, Registry, one_line};
+use crate::check;
 use crate::error::{Error, Result, nearest};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
@@ -47,21 +48,16 @@ impl Default for TrainerConfig {
 }
 
 impl TrainerConfig {
-    fn check(&self) -> Result<()> {
-        for (key, value) in [("log_every", self.log_every), ("checkpoint_every", self.checkpoint_every)] {
-            if value == 0 {
-                return Err(Error::setting(format!("trainer.{key} = 0: use 1 or more iterations")));
-            }
-        }
-        match self.steps <= MOST_STEPS {
-            true => Ok(()),
-            false => Err(Error::setting(format!("trainer.steps = {}: use at most {MOST_STEPS}", self.steps))),
-        }
+    /// Whether the settings make sense.
+    pub fn check(&self) -> Result<()> {
+        // The step number travels as an f32 on the device.
+        let most = check::MOST_COUNTED as u64;
+        check::within("trainer.steps", self.steps, 1..=most)?;
+        check::within("trainer.log_every", self.log_every, 1..=most)?;
+        check::within("trainer.checkpoint_every", self.checkpoint_every, 1..=most)?;
+        check::within("trainer.sample_every", self.sample_every, 0..=most)
     }
 }
-
-/// The step number travels as a float on the device: exact up to here.
-const MOST_STEPS: u64 = 1 << 24;
 
 impl RunConfig {
     /// Reads preset or file `source` and applies `key=value` overrides; `registry` knows the presets and algorithms.
@@ -101,6 +97,13 @@ impl RunConfig {
         toml::to_string(&self.algorithm).unwrap_or_else(|e| panic!("settings are always TOML: {e}"))
     }
 
+    /// Whether the settings make sense, apart from those of the algorithm, which checks its own.
+    pub fn check(&self) -> Result<()> {
+        // Whole numbers of TOML are signed.
+        check::within("seed", self.seed, 0..=i64::MAX as u64)?;
+        self.trainer.check()
+    }
+
     /// The complete settings as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).unwrap_or_else(|e| panic!("a configuration is always TOML: {e}"))
@@ -114,7 +117,7 @@ fn read(registry: &Registry, source: &str, table: &Table) -> Result<RunConfig> {
     let config = RunConfig::deserialize(table.clone());
     let mut config = config.map_err(|e| Error::setting(format!("{source}: {}", one_line(&e))))?;
     let named = |e: Error| Error::setting(format!("{source}: {e}"));
-    config.trainer.check().map_err(named)?;
+    config.check().map_err(named)?;
     config.algorithm = registry.complete(&config.algorithm).map_err(named)?;
     Ok(config)
 }

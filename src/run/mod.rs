@@ -53,7 +53,7 @@
 //!         Box::new(self.learner.ema(&self.energy))
 //!     }
 //!     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
-//!         request.check_plain()?;
+//!         request.check_plain(self.sample_shape())?;
 //!         let start = Tensor::normal(self.learner.params.device(), [request.n, self.sample_shape()[0]], key);
 //!         let langevin = Langevin { steps: request.steps.unwrap_or(100), ..Langevin::default() };
 //!         Ok(langevin.run(&*self.energy(), &start, key).into())

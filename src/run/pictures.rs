@@ -1,6 +1,7 @@
 //! Pictures of a model: for points energy, density and samples; for images samples and how they arose.
 
 use super::measures::energies;
+use crate::check;
 use crate::energy::Energy;
 use crate::error::Result;
 use crate::plot::{self, Bounds, Colormap, Panel, Picture, histogram, panels, quantiles};
@@ -13,6 +14,14 @@ const CELLS: usize = 160;
 const POINTS: usize = 5000;
 /// Images in a grid.
 const IMAGES: usize = 60;
+
+/// Whether samples of this shape can be drawn, or are no images.
+pub fn check(sample_shape: &[usize]) -> Result<()> {
+    match sample_shape {
+        &[_, _, channels] => check::within("the channels of the images", channels, 1..=plot::MOST_CHANNELS),
+        _ => Ok(()),
+    }
+}
 
 /// What is drawn while a model trains, by file stem: for points a row a noise level, the cleanest first; for images a grid of
 /// samples and, where there are levels, strips of a few of them from noise to the end. `bounds` is the data's box.

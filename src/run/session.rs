@@ -1,6 +1,7 @@
 //! A run that is open: settings, device, training and folder.
 
 use super::config::RunConfig;
+use super::pictures;
 use super::registry::Registry;
 use super::saving::restore;
 use super::trainer::{Control, Trainer};
@@ -59,6 +60,7 @@ impl Session {
     /// A fresh run in a new folder: `out`, or one under `runs/` named after the preset.
     pub fn create(registry: &Registry, config: RunConfig, device: &Device, out: Option<&Path>) -> Result<Session> {
         let data = registry.load(&config.data, Split::Train)?;
+        pictures::check(&data.sample_shape)?;
         let info = DataInfo::of(&data);
         let training = training(registry, &config, data, device)?;
         device.wait()?;
@@ -160,6 +162,7 @@ pub fn build(registry: &Registry, config: &RunConfig, device: &Device) -> Result
 }
 
 fn training(registry: &Registry, config: &RunConfig, data: Dataset, device: &Device) -> Result<Training> {
+    config.check()?;
     let key = Key::new(config.seed).named("training");
     let algorithm = registry.build(&config.algorithm, data, device, &key)?;
     Ok(Training::new(algorithm, device, &key, config.trainer.capture))

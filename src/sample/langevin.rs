@@ -1,7 +1,8 @@
 //! Langevin dynamics: the one loop that every algorithm runs, its settings, and the Metropolis-adjusted form.
 
+use crate::check;
 use crate::energy::Energy;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ops::langevin::LangevinStep;
 use crate::tensor::{Key, Tensor};
 use serde::{Deserialize, Serialize};
@@ -87,20 +88,11 @@ impl Default for Langevin {
 impl Langevin {
     /// Whether the settings make sense; `name` is where they stand, such as `algorithm.langevin`.
     pub fn check(&self, name: &str) -> Result<()> {
-        let wrong = |what: String| Err(Error::setting(format!("{name}.{what}")));
-        if !(self.step_size > 0.0 && self.step_size.is_finite()) {
-            return wrong(format!("step_size = {}: use a positive number", self.step_size));
-        }
-        if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
-            return wrong(format!("temperature = {}: use 0 or a positive number", self.temperature));
-        }
-        if let Some(noise) = self.noise_scale.filter(|noise| !(*noise >= 0.0 && noise.is_finite())) {
-            return wrong(format!("noise_scale = {noise}: use 0 or a positive number"));
-        }
-        match self.clip {
-            Some((lo, hi)) if !(lo < hi) => wrong(format!("clip = [{lo}, {hi}]: the first must be below the second")),
-            _ => Ok(()),
-        }
+        check::within(format!("{name}.steps"), self.steps, 1..=check::MOST_STEPS)?;
+        check::positive(format!("{name}.step_size"), self.step_size)?;
+        check::not_negative(format!("{name}.temperature"), self.temperature)?;
+        check::not_negative(format!("{name}.noise_scale"), self.noise_scale.unwrap_or(0.0))?;
+        self.clip.map_or(Ok(()), |ends| check::interval(format!("{name}.clip"), ends))
     }
 
     /// The standard deviation of the noise of one step.

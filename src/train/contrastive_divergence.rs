@@ -7,9 +7,10 @@ use super::{
     Algorithm, DataBox, Iteration, Learner, Loader, Model, Proposal, ReplayConfig, ReplayMemory, SampleRequest,
     Samples, State,
 };
+use crate::check;
 use crate::data::Dataset;
 use crate::energy::{Energy, EnergyConfig};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::nn::Params;
 use crate::optim::AdamConfig;
 use crate::sample::Langevin;
@@ -99,19 +100,15 @@ impl Default for Config {
 }
 
 impl Config {
-    fn check(&self) -> Result<()> {
-        let wrong = |what: String| Err(Error::setting(format!("algorithm.{what}")));
-        if !(self.data_noise >= 0.0 && self.data_noise.is_finite()) {
-            return wrong(format!("data_noise = {}: use 0 or a positive number", self.data_noise));
-        }
-        if !(self.energy_l2 >= 0.0 && self.energy_l2.is_finite()) {
-            return wrong(format!("energy_l2 = {}: use 0 or a positive number", self.energy_l2));
-        }
-        if !(self.max_energy > 0.0) {
-            return wrong(format!("max_energy = {}: use a positive number", self.max_energy));
-        }
+    /// Whether the settings make sense, and the batch fits the data.
+    fn check(&self, data: &Dataset) -> Result<()> {
+        data.check_batch("algorithm.batch", self.batch)?;
+        check::not_negative("algorithm.data_noise", self.data_noise)?;
+        check::not_negative("algorithm.energy_l2", self.energy_l2)?;
+        check::positive("algorithm.max_energy", self.max_energy)?;
+        check::below_one("algorithm.ema", self.ema)?;
+        self.energy.check("algorithm.energy")?;
         self.optimizer.check("algorithm.optimizer")?;
-        crate::optim::check_ema("algorithm.ema", self.ema)?;
         self.langevin.check("algorithm.langevin")?;
         self.replay.check("algorithm.replay")
     }
@@ -130,9 +127,10 @@ pub struct ContrastiveDivergence {
 impl ContrastiveDivergence {
     /// The energy and the memory that the settings ask for; everything random follows from `key`.
     pub fn new(config: &Config, data: Dataset, device: &Device, key: &Key) -> Result<ContrastiveDivergence> {
-        config.check()?;
+        config.check(&data)?;
         let params = Params::new(device, key.named("parameters"));
         let energy = config.energy.build(&params.root(), &data.sample_shape)?;
+        params.check("algorithm.energy")?;
         let (sample, of) = (&data.sample_shape, DataBox::new(device, &data.sample_shape, &data.bounds()));
         let memory = ReplayMemory::new(device, sample, &of, config.batch, &config.replay, &key.named("replay"))?;
         ContrastiveDivergence::with_parts(config, (energy, params), Box::new(memory), data, key)
@@ -146,7 +144,7 @@ impl ContrastiveDivergence {
         data: Dataset,
         key: &Key,
     ) -> Result<ContrastiveDivergence> {
-        config.check()?;
+        config.check(&data)?;
         let learner = Learner::new(&params, &config.optimizer, config.ema);
         let data_box = DataBox::new(params.device(), &data.sample_shape, &data.bounds());
         let data = Loader::new(params.device(), data, config.batch, &key.named("batches"))?;
@@ -189,7 +187,7 @@ impl Model for ContrastiveDivergence {
 
     /// Chains of the memory, moved on for more Langevin steps.
     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
-        request.check_plain()?;
+        request.check_plain(self.sample_shape())?;
         let steps = request.steps.unwrap_or(SAMPLING_STEPS);
         let langevin = Langevin { steps, ..self.config.langevin.clone() };
         Ok(langevin.run(&*self.energy(), &self.proposal.draw(request.n, key), key).into())

@@ -45,6 +45,7 @@ impl InitializerLearner {
         let params = Params::new(device, key.clone());
         let log_snr: Vec<f64> = (1..=schedule.steps()).map(|t| schedule.log_snr(t)).collect();
         let net = config.build(&params.root(), &data.sample_shape, &log_snr, classes)?;
+        params.check("algorithm.initializer")?;
         Ok(InitializerLearner { net, learner: Learner::new(&params, optimizer, ema), target })
     }
 

@@ -1,6 +1,7 @@
 //! Training batches on the device: gathered there when the data set fits, else sent by the host.
 
 use super::Iteration;
+use crate::check;
 use crate::data::{Dataset, Shuffle, Values};
 use crate::error::Result;
 use crate::tensor::{Device, Key, Tensor};
@@ -29,6 +30,10 @@ pub struct Batch {
 impl Loader {
     /// Batches of `batch` samples. Points and small sets live on the device, larger ones are streamed.
     pub fn new(device: &Device, data: Dataset, batch: usize, key: &Key) -> Result<Loader> {
+        if !data.is_empty() {
+            // Indices of samples travel as f32.
+            check::within(format!("the samples of {}", data.name), data.len(), 1..=check::MOST_COUNTED)?;
+        }
         let shuffle = || Ok(Rc::new(RefCell::new(Shuffle::new(data.len(), batch, key)?)));
         let order = if data.is_empty() { None } else { Some(shuffle()?) };
         let bytes = (data.len() * data.sample_len() * 4) as u64;

@@ -1,5 +1,6 @@
 //! A model apart from its training: what sampling, scoring and drawing need.
 
+use crate::check;
 use crate::energy::Energy;
 use crate::error::{Error, Result};
 use crate::tensor::{Key, Tensor};
@@ -85,12 +86,20 @@ impl SampleRequest {
         }
     }
 
-    /// Fails unless nothing but a number of samples and of steps is wished: for models that can do no more.
-    pub fn check_plain(&self) -> Result<()> {
-        let SampleRequest { n, steps: _, step_scale, conditions, guidance, known, trajectory } = self;
-        if *n == 0 {
-            return Err(Error::setting("0 samples: ask for one or more"));
-        }
+    /// Whether its numbers make sense, for samples of this shape.
+    pub fn check(&self, sample_shape: &[usize]) -> Result<()> {
+        check::ensure(self.n > 0, "n", self.n, "ask for one or more samples")?;
+        check::memory("n", self.n, sample_shape)?;
+        check::within("steps", self.steps.unwrap_or(0), 0..=check::MOST_STEPS)?;
+        check::positive("step_scale", self.step_scale)?;
+        check::ensure(self.guidance.is_finite(), "guidance", self.guidance, "use a finite number")
+    }
+
+    /// [`SampleRequest::check`], and that nothing but a number of samples and of steps is wished: for models that can do no
+    /// more.
+    pub fn check_plain(&self, sample_shape: &[usize]) -> Result<()> {
+        self.check(sample_shape)?;
+        let SampleRequest { n: _, steps: _, step_scale, conditions, guidance, known, trajectory } = self;
         if !conditions.is_empty() || known.is_some() || *trajectory || *step_scale != 1.0 || *guidance != 0.0 {
             return Err(Error::setting(
                 "classes, guidance, known parts, trajectories and step scales need a model trained by recovery_likelihood",

@@ -1,8 +1,9 @@
 //! Where chains start, and what that place learns from where they end.
 
 use super::{DataBox, Iteration, State};
+use crate::check;
 use crate::data::Shuffle;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::tensor::{Device, Key, Tensor, Var};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -52,18 +53,9 @@ impl Default for ReplayConfig {
 impl ReplayConfig {
     /// Whether the settings make sense; `name` is where they stand.
     pub fn check(&self, name: &str) -> Result<()> {
-        if self.size == 0 {
-            return Err(Error::setting(format!("{name}.size = 0: keep at least one chain")));
-        }
-        if !(0.0..=1.0).contains(&self.restart) {
-            return Err(Error::setting(format!("{name}.restart = {}: use a probability, 0 to 1", self.restart)));
-        }
-        match self.start {
-            Some((lo, hi)) if !(lo < hi && lo.is_finite() && hi.is_finite()) => Err(Error::setting(format!(
-                "{name}.start = [{lo}, {hi}]: the first must be below the second, and both finite"
-            ))),
-            _ => Ok(()),
-        }
+        check::within(format!("{name}.size"), self.size, 1..=check::MOST_COUNTED)?;
+        check::within(format!("{name}.restart"), self.restart, 0.0..=1.0)?;
+        self.start.map_or(Ok(()), |ends| check::interval(format!("{name}.start"), ends))
     }
 }
 
@@ -89,13 +81,9 @@ impl ReplayMemory {
         config: &ReplayConfig,
         key: &Key,
     ) -> Result<ReplayMemory> {
-        if batch > config.size {
-            return Err(Error::setting(format!(
-                "algorithm.replay.size = {} is smaller than algorithm.batch = {batch}: keep at least as many chains as move \
-                 at once",
-                config.size
-            )));
-        }
+        let (name, enough) = ("algorithm.replay.size", config.size >= batch);
+        check::ensure(enough, name, config.size, format!("keep at least as many chains as algorithm.batch = {batch}"))?;
+        check::memory(name, config.size, sample)?;
         let fresh = config.start.map_or_else(|| of.clone(), |(lo, hi)| DataBox::new(device, sample, &[[lo, hi]]));
         let all: Vec<usize> = [config.size].into_iter().chain(sample.iter().copied()).collect();
         Ok(ReplayMemory {

@@ -1,9 +1,11 @@
 //! The settings of recovery likelihood.
 
 use super::Target;
+use crate::check;
+use crate::data::Dataset;
 use crate::diffusion::{InitializerConfig, LevelSchedule, StepRule};
 use crate::energy::LevelEnergyConfig;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::optim::AdamConfig;
 use serde::{Deserialize, Serialize};
 
@@ -72,23 +74,21 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Whether the settings make sense.
-    pub(super) fn check(&self) -> Result<()> {
-        if self.langevin_steps == 0 {
-            return Err(Error::setting("algorithm.langevin_steps = 0: take at least one step"));
-        }
+    /// Whether the settings make sense, and the batch fits the data.
+    pub(super) fn check(&self, data: &Dataset) -> Result<()> {
+        data.check_batch("algorithm.batch", self.batch)?;
+        self.schedule.check("algorithm.levels", self.levels)?;
+        check::within("algorithm.langevin_steps", self.langevin_steps, 1..=check::MOST_STEPS)?;
+        check::positive("algorithm.max_energy", self.max_energy)?;
+        check::below_one("algorithm.ema", self.ema)?;
+        check::within("algorithm.label_drop", self.label_drop, 0.0..=1.0)?;
+        // The energy without a class scores outliers and fills in images, so it must be learnt as well.
+        let learnt = !self.conditional || self.label_drop > 0.0;
+        check::ensure(learnt, "algorithm.label_drop", self.label_drop, "use more than 0 where conditional = true")?;
         self.step_rule.check("algorithm.step_rule")?;
+        self.energy.check("algorithm.energy")?;
         self.energy_optimizer.check("algorithm.energy_optimizer")?;
         self.initializer_optimizer.check("algorithm.initializer_optimizer")?;
-        crate::optim::check_ema("algorithm.ema", self.ema)?;
-        // The energy without a class scores outliers and fills in images, so it must be learnt as well.
-        if self.conditional && !(self.label_drop > 0.0 && self.label_drop <= 1.0) {
-            let drop = self.label_drop;
-            return Err(Error::setting(format!("algorithm.label_drop = {drop}: use more than 0, up to 1")));
-        }
-        match self.max_energy > 0.0 {
-            true => Ok(()),
-            false => Err(Error::setting(format!("algorithm.max_energy = {}: use a positive number", self.max_energy))),
-        }
+        self.initializer.as_ref().map_or(Ok(()), |net| net.check("algorithm.initializer"))
     }
 }

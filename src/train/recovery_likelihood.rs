@@ -120,7 +120,7 @@ pub struct RecoveryLikelihood {
 impl RecoveryLikelihood {
     /// Builds the nets and their optimisers; everything random follows from `key`.
     pub fn new(config: &Config, data: Dataset, device: &Device, key: &Key) -> Result<RecoveryLikelihood> {
-        config.check()?;
+        config.check(&data)?;
         let schedule = config.schedule.build(config.levels)?;
         let table = RecoveryTable::new(&schedule, config.step_rule);
         let classes = match (config.conditional, data.class_count()) {
@@ -133,6 +133,7 @@ impl RecoveryLikelihood {
         let params = Params::new(device, key.named("energy parameters"));
         let log_snr: Vec<f64> = (0..config.levels).map(|t| schedule.log_snr(t)).collect();
         let energy = LevelEnergy::new(&params.root(), &data.sample_shape, &config.energy, &log_snr, classes)?;
+        params.check("algorithm.energy")?;
         let initializer = |net: &InitializerConfig| {
             let how = (config.initializer_target, &config.initializer_optimizer, config.ema);
             let key = key.named("initializer parameters");

@@ -56,21 +56,19 @@ fn guidance(conditions: &[Vec<u32>], w: f64) -> Vec<(f64, Vec<u32>)> {
 impl<'a> Sampler<'a> {
     /// Fails when the request does not fit the model.
     pub fn new(of: &'a RecoveryLikelihood, request: &SampleRequest) -> Result<Sampler<'a>> {
+        request.check(&of.data().sample_shape)?;
         if of.classes == 0 && !request.conditions.is_empty() {
             return Err(Error::setting("this model was not told classes; train with algorithm.conditional = true"));
         }
         if let Some(class) = request.conditions.iter().flatten().find(|&&c| c as usize >= of.classes) {
             return Err(Error::setting(format!("class {class} of a model with classes 0 to {}", of.classes - 1)));
         }
-        if !(request.step_scale > 0.0 && request.step_scale.is_finite()) {
-            return Err(Error::setting(format!("step scale {}: use a positive number", request.step_scale)));
-        }
-        if !request.guidance.is_finite() || (request.guidance != 0.0 && request.conditions.is_empty()) {
-            return Err(Error::setting("guidance needs a finite weight and a class to be guided to"));
+        if request.guidance != 0.0 && request.conditions.is_empty() {
+            return Err(Error::setting("guidance needs a class to be guided to"));
         }
         let n = request.n;
-        if n == 0 || request.conditions.iter().any(|classes| classes.len() != 1 && classes.len() != n) {
-            return Err(Error::setting(format!("{n} samples: ask for one or more, with one class or {n} per concept")));
+        if request.conditions.iter().any(|classes| classes.len() != 1 && classes.len() != n) {
+            return Err(Error::setting(format!("{n} samples have one class per concept, or {n}")));
         }
         let shape: Vec<usize> = [n].into_iter().chain(of.data().sample_shape.iter().copied()).collect();
         if request.known.as_ref().is_some_and(|k| k.values.shape().0 != shape || k.mask.shape().0 != shape) {

@@ -8,7 +8,7 @@ fn ebm(words: &[&str]) -> Output {
 
 /// Asserts one `error:` line, exit code 1 and nothing on stdout; returns the line.
 #[track_caller]
-fn error(words: &[&str]) -> String {
+pub fn error(words: &[&str]) -> String {
     let output = ebm(words);
     let stderr = String::from_utf8(output.stderr).unwrap();
     let errors: Vec<&str> = stderr.lines().filter(|l| l.starts_with("error:")).collect();

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every module and its layer; `error` lies below all.
-const LAYERS: [(&str, u32); 20] = [
+const LAYERS: [(&str, u32); 21] = [
     ("error", 0),
+    ("check", 1),
     ("gpu", 1),
     ("tensor", 2),
     ("ops", 3),
@@ -119,8 +120,9 @@ fn items(list: &str) -> Vec<&str> {
 }
 
 /// The folders (and `error.rs`) that run in a browser too.
-const PORTABLE: [&str; 14] = [
+const PORTABLE: [&str; 15] = [
     "error",
+    "check",
     "gpu",
     "tensor",
     "ops",

@@ -10,6 +10,7 @@ mod own_data;
 mod profile;
 mod replay;
 mod samplers;
+mod settings;
 mod shaders;
 mod shape_errors;
 mod skeleton;

@@ -187,7 +187,7 @@ fn samples_keep_what_is_known_and_refuse_what_the_model_cannot_do() {
     assert!(
         error(SampleRequest { conditions: vec![vec![0, 1]], ..SampleRequest::new(3) }, model).contains("per concept")
     );
-    assert!(error(SampleRequest { step_scale: 0.0, ..SampleRequest::new(1) }, model).contains("step scale"));
+    assert!(error(SampleRequest { step_scale: 0.0, ..SampleRequest::new(1) }, model).contains("step_scale"));
     let plain = new(&recovery_likelihood::Config { conditional: false, ..config.clone() }, labelled_images()).unwrap();
     assert!(error(class(0), &plain).contains("conditional"));
     let unlabelled = Dataset::new("tiny", vec![4, 4, 1], Values::U8(vec![0; 32 * 16]));
