@@ -5,6 +5,7 @@ use super::pictures;
 use super::registry::Registry;
 use super::saving::restore;
 use super::trainer::{Control, Trainer};
+use crate::check;
 use crate::data::{Dataset, Split, Toy};
 use crate::error::{Error, Result};
 use crate::io::{RunDir, atomic};
@@ -27,6 +28,18 @@ pub struct DataInfo {
 }
 
 impl DataInfo {
+    /// Reads a description, or says what is wrong with it.
+    fn parse(text: &str) -> std::result::Result<DataInfo, String> {
+        let info: DataInfo = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let size = info.sample_shape.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
+        match size.is_some_and(|n| (1..=check::MOST_COUNTED).contains(&n)) && !info.bounds.is_empty() {
+            true => Ok(info),
+            false => {
+                Err(format!("samples of shape {:?} in a box of {} intervals", info.sample_shape, info.bounds.len()))
+            }
+        }
+    }
+
     /// The description of a data set.
     pub fn of(data: &Dataset) -> DataInfo {
         DataInfo {
@@ -92,7 +105,7 @@ impl Session {
         let (run, config) = settings(registry, folder)?;
         let session = match run.read_data()? {
             Some(text) => {
-                let info: DataInfo = serde_json::from_str(&text).map_err(|e| Error::format(run.data(), "JSON", e))?;
+                let info = DataInfo::parse(&text).map_err(|why| Error::format(run.data(), "data description", why))?;
                 let data = Dataset::described(&info.name, info.sample_shape, info.classes, info.bounds);
                 Session::opened(registry, run, config, data, device)?
             }

@@ -80,6 +80,12 @@ fn points_in_an_array_are_trained_on_scored_and_drawn_on_their_own_box() {
         model.algorithm().sample(&SampleRequest { steps: Some(1), ..SampleRequest::new(7) }, &Key::new(1)).unwrap().x;
     assert_eq!(x.shape().0, [7, 2]);
     assert_eq!(Model::sample_shape(model.algorithm()), [2]);
+    // A damaged description is told, not believed.
+    let text = r#"{"name": "x", "sample_shape": [4294967296, 4294967296], "classes": 0, "bounds": [[0.0, 1.0]]}"#;
+    std::fs::write(place.join("cd-two-moons/data.json"), text).unwrap();
+    let error =
+        Session::open_model(&Registry::standard(), &place.join("cd-two-moons"), &Device::oracle()).err().unwrap();
+    assert!(error.to_string().contains("data.json") && error.to_string().contains("data description"), "{error}");
     std::fs::remove_dir_all(place).unwrap();
 }
 
