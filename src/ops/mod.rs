@@ -44,6 +44,7 @@ pub mod attention;
 pub mod binary;
 pub mod case;
 pub mod conv2d;
+pub mod conv_variants;
 pub mod distance;
 mod gemm;
 pub mod index;
@@ -173,6 +174,7 @@ pub fn list() -> Vec<Entry> {
         entry("attention", attention::cases),
         entry("sort", sort::cases),
         entry("conv2d", conv2d::cases),
+        entry("conv_variants", conv_variants::cases),
     ]
 }
 

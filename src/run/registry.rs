@@ -24,8 +24,13 @@ pub struct AlgorithmConfig {
 impl AlgorithmConfig {
     /// The settings as the algorithm's own type.
     pub fn settings<C: DeserializeOwned>(&self) -> Result<C> {
-        C::deserialize(self.settings.clone()).map_err(|e| Error::setting(format!("[algorithm]: {}", one_line(&e))))
+        read(&self.settings)
     }
+}
+
+/// The settings of an algorithm as its own type.
+fn read<C: DeserializeOwned>(settings: &Table) -> Result<C> {
+    C::deserialize(settings.clone()).map_err(|e| Error::setting(format!("[algorithm]: {}", one_line(&e))))
 }
 
 /// Algorithms, data sets and presets by name. The standard ones, and those of a program that uses this crate:
@@ -70,11 +75,8 @@ impl Registry {
         C: Serialize + DeserializeOwned,
         A: Algorithm + 'static,
     {
-        let read = |settings: &Table| {
-            C::deserialize(settings.clone()).map_err(|e| Error::setting(format!("[algorithm]: {}", one_line(&e))))
-        };
         let complete = move |settings: &Table| {
-            Table::try_from(read(settings)?).map_err(|e| Error::setting(format!("[algorithm]: {}", one_line(&e))))
+            Table::try_from(read::<C>(settings)?).map_err(|e| Error::setting(format!("[algorithm]: {}", one_line(&e))))
         };
         let build = move |settings: &Table, data: Dataset, device: &Device, key: &Key| -> Result<Box<dyn Algorithm>> {
             Ok(Box::new(build(&read(settings)?, data, device, key)?))

@@ -10,6 +10,62 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A source of starting points for the chains of contrastive divergence: a memory, noise, a generator.
+///
+/// One of your own, with an energy and data of your own, in the loop that all runs share:
+///
+/// ```
+/// use ebm::data::{Dataset, Values};
+/// use ebm::nn::{Init, Param, Params};
+/// use ebm::prelude::*;
+/// use ebm::{run::*, train::contrastive_divergence::Config, train::*};
+///
+/// /// E(x) = a |x|^2 / 2 with one parameter, and chains that start from fresh noise every time.
+/// struct Spring(Param);
+/// struct Noise(Device);
+///
+/// impl Energy for Spring {
+///     fn energy(&self, x: &Tensor) -> Tensor {
+///         0.5 * (x.square() * &self.0.get()).sum_axes(&[1])
+///     }
+/// }
+///
+/// impl Proposal for Noise {
+///     fn propose(&self, it: &mut Iteration, n: usize) -> Start {
+///         let x = it.normal("noise", [n, 2]);
+///         Start { source: x.clone(), x }
+///     }
+///     fn learn(&self, _: &mut Iteration, _: &Start, _: &Tensor) {}
+///     fn draw(&self, n: usize, key: &Key) -> Tensor {
+///         Tensor::normal(&self.0, [n, 2], key)
+///     }
+///     fn state(&self) -> Vec<(String, State)> {
+///         Vec::new()
+///     }
+/// }
+///
+/// let registry = Registry::standard()
+///     .data("grid", |side, _| {
+///         let side: u32 = side.parse().map_err(|_| Error::setting("write grid:SIDE"))?;
+///         let points = (0..side * side).flat_map(|i| [(i % side) as f32, (i / side) as f32]).collect();
+///         Ok(Dataset::new("grid", vec![2], Values::F32(points)))
+///     })
+///     .algorithm("spring", |config: &Config, data, device, key| {
+///         let params = Params::new(device, key.named("parameters"));
+///         let energy = Spring(params.root().param("a", [1], Init::Constant(1.0)));
+///         let proposal = Box::new(Noise(device.clone()));
+///         ContrastiveDivergence::with_parts(config, (Box::new(energy), params), proposal, data, key)
+///     });
+/// # let text = "data = 'grid:8'\nseed = 1\n[trainer]\nsteps = 4\nlog_every = 1\n[algorithm]\nkind = 'spring'\nbatch = 16";
+/// # let folder = std::env::temp_dir().join(format!("ebm-spring-{}", std::process::id()));
+/// # let config = RunConfig::parse(&registry, "spring", text, &[]).unwrap();
+/// # let mut session = Session::create(&registry, config, &Device::oracle(), Some(&folder)).unwrap();
+/// # let mut gaps = Vec::new();
+/// # let mut keep = |p: &Progress| gaps.push(p.newest.and_then(|r| r.get("energy_gap")).unwrap());
+/// # session.train(Control { stop: &std::sync::atomic::AtomicBool::new(false), progress: &mut keep }).unwrap();
+/// # assert!(gaps.len() == 4 && gaps.iter().all(|gap| *gap > 1.0), "the grid reaches farther than the chains: {gaps:?}");
+/// # assert!(session.algorithm().sizes() == [("energy", 1)]);
+/// # std::fs::remove_dir_all(folder).unwrap();
+/// ```
 pub trait Proposal {
     /// Where the `n` chains of this iteration start.
     fn propose(&self, it: &mut Iteration, n: usize) -> Start;
@@ -92,11 +148,6 @@ impl ReplayMemory {
             fresh,
             order: Rc::new(RefCell::new(Shuffle::new(config.size, batch, &key.named("slots"))?)),
         })
-    }
-
-    /// The chains `[size, sample...]`.
-    pub fn chains(&self) -> Tensor {
-        self.chains.get()
     }
 }
 
