@@ -30,6 +30,28 @@ fn philox(counter: vec4u, seed: vec2u) -> vec4u {
     return c;
 }
 
+// The low 64 bits of a product, as (low, high).
+fn multiply_64(a: vec2u, b: vec2u) -> vec2u {
+    let low = multiply_wide(a.x, b.x);
+    return vec2u(low.y, low.x + a.x * b.y + a.y * b.x);
+}
+
+// z ^ (z >> n) for 0 < n < 32, z as (low, high).
+fn xor_shifted(z: vec2u, n: u32) -> vec2u {
+    return z ^ vec2u((z.x >> n) | (z.y << (32u - n)), z.y >> n);
+}
+
+// SplitMix64's finaliser: Key's mix.
+fn mix_64(z: vec2u) -> vec2u {
+    let y = multiply_64(xor_shifted(z, 30u), vec2u(0x1ce4e5b9u, 0xbf58476du));
+    return xor_shifted(multiply_64(xor_shifted(y, 27u), vec2u(0x133111ebu, 0x94d049bbu)), 31u);
+}
+
+// The key for item i of a family: Key::index.
+fn key_index(key: Key, i: u32) -> Key {
+    return Key(key.seed, mix_64(key.draw ^ mix_64(vec2u(i + 1u, 0u))), key.step);
+}
+
 // Random words 4 block .. 4 block + 3 of a draw.
 fn random_bits(key: Key, clock: u32, block: u32) -> vec4u {
     return philox(vec4u(block, key.step + clock, key.draw), key.seed);

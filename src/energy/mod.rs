@@ -4,16 +4,20 @@ mod analytic;
 mod conv;
 mod level;
 mod mlp;
+mod scaled;
 
 pub use analytic::{GaussianMixture, Quadratic};
 pub use conv::{ConvConfig, ConvEnergy};
 pub use level::{ConditionedEnergy, LevelEnergy, LevelEnergyConfig};
 pub use mlp::{MlpConfig, MlpEnergy};
+pub use scaled::Scaled;
 
 use crate::autodiff::{grad, grad_graph};
+use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::nn::{Params, Scope};
-use crate::tensor::Tensor;
+use crate::ops::langevin::LangevinStep;
+use crate::tensor::{Key, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// An energy function `E(x): [N, ...] -> [N]`.
@@ -40,6 +44,12 @@ pub trait Energy {
         grad_graph(&self.energy(&x), &[&x]).remove(0)
     }
 
+    /// Where chains from `x_0` end after so many of these Langevin steps, if there is a kernel that runs whole chains on this
+    /// energy. Step k draws its noise from `key.index(k)`, and the end is a constant, as in [`crate::sample::Chain`].
+    fn chain(&self, _step: &LangevinStep, _steps: usize, _x_0: &Tensor, _key: &Key) -> Option<Tensor> {
+        None
+    }
+
     /// The energies `[N]` of two batches from one forward pass.
     fn pair(&self, a: &Tensor, b: &Tensor) -> (Tensor, Tensor) {
         let both = self.energy(&Tensor::concat(&[a, b], 0));
@@ -51,6 +61,10 @@ impl<E: Energy + ?Sized> Energy for Box<E> {
     fn energy(&self, x: &Tensor) -> Tensor {
         (**self).energy(x)
     }
+
+    fn chain(&self, step: &LangevinStep, steps: usize, x_0: &Tensor, key: &Key) -> Option<Tensor> {
+        (**self).chain(step, steps, x_0, key)
+    }
 }
 
 /// An energy whose parameters are constants, whatever is asked of it: `E_{stop(theta)}(x)`.
@@ -59,6 +73,10 @@ pub struct Frozen<'a, E: ?Sized>(pub &'a E, pub &'a Params);
 impl<E: Energy + ?Sized> Energy for Frozen<'_, E> {
     fn energy(&self, x: &Tensor) -> Tensor {
         self.1.frozen(|| self.0.energy(x))
+    }
+
+    fn chain(&self, step: &LangevinStep, steps: usize, x_0: &Tensor, key: &Key) -> Option<Tensor> {
+        self.0.chain(step, steps, x_0, key)
     }
 }
 
@@ -81,10 +99,14 @@ impl EnergyConfig {
         }
     }
 
-    /// Declares the energy's parameters for samples of shape `item` (`[D]` or `[H, W, C]`).
-    pub fn build(&self, scope: &Scope, item: &[usize]) -> Result<Box<dyn Energy>> {
+    /// Declares the parameters of an energy for samples like those of `data`, points `[D]` or images `[H, W, C]`.
+    pub fn build(&self, scope: &Scope, data: &Dataset) -> Result<Box<dyn Energy>> {
+        let item = &data.sample_shape[..];
         match (self, item) {
-            (EnergyConfig::Mlp(config), [inputs]) => Ok(Box::new(MlpEnergy::new(scope, *inputs, config))),
+            (EnergyConfig::Mlp(config), [inputs]) => {
+                let net = MlpEnergy::new(scope, *inputs, config);
+                Ok(if config.gain.is_some() { Box::new(Scaled::to_box(net, &data.bounds())) } else { Box::new(net) })
+            }
             (EnergyConfig::Conv(config), [_, _, channels]) => Ok(Box::new(ConvEnergy::new(scope, *channels, config))),
             (EnergyConfig::Mlp(_), _) => Err(Error::setting(format!(
                 "an mlp energy takes points, the data are {item:?}; use energy.kind = \"conv\""

@@ -57,6 +57,8 @@ pub const INCLUDES: &[Source] = &[
     shader!("norm/quad.wgsl"),
     shader!("norm/scalar.wgsl"),
     shader!("pool/resize_weights.wgsl"),
+    shader!("langevin/share_nothing.wgsl"),
+    shader!("langevin/share_subgroup.wgsl"),
     shader!("gemm/product.wgsl"),
     shader!("gemm/conv.wgsl"),
     shader!("gemm/load_conv_forward.wgsl"),

@@ -15,8 +15,13 @@ impl Linear {
     /// Weights and bias uniform with bound 1 / sqrt(I).
     pub fn new(scope: &Scope, inputs: usize, outputs: usize) -> Linear {
         let init = Init::fan_in(inputs);
-        let weight = scope.param("weight", [outputs, inputs], init);
-        Linear { weight, bias: Some(scope.param("bias", [outputs], init)) }
+        Linear::started_as(scope, inputs, outputs, init, init)
+    }
+
+    /// Weights that start as `weight`, a bias that starts as `bias`.
+    pub fn started_as(scope: &Scope, inputs: usize, outputs: usize, weight: Init, bias: Init) -> Linear {
+        let weight = scope.param("weight", [outputs, inputs], weight);
+        Linear { weight, bias: Some(scope.param("bias", [outputs], bias)) }
     }
 
     /// A layer without bias whose weights start as `init`.

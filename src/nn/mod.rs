@@ -21,6 +21,7 @@ pub use params::{Init, Param, Params, Scope};
 pub use regularise::{SpectralNorm, dropout, weight_standardised};
 pub use unet::{UNet, UNetConfig};
 
+use crate::ops::unary::Function;
 use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
@@ -49,15 +50,22 @@ pub enum Activation {
 impl Activation {
     /// Applies it.
     pub fn apply(self, x: &Tensor) -> Tensor {
-        match self {
-            Activation::Relu => x.relu(),
-            Activation::LeakyRelu => x.leaky_relu(0.2),
-            Activation::Silu => x.silu(),
-            Activation::Gelu => x.gelu(),
-            Activation::GeluErf => x.gelu_erf(),
-            Activation::Elu => x.elu(1.0),
-            Activation::Softplus => x.softplus(),
-            Activation::Tanh => x.tanh(),
-        }
+        let (function, a) = self.function();
+        function.apply(x, a)
+    }
+
+    /// The elementwise function it is, and its parameter.
+    pub fn function(self) -> (&'static Function, f64) {
+        let (name, a) = match self {
+            Activation::Relu => ("relu", 0.0),
+            Activation::LeakyRelu => ("leaky_relu", 0.2),
+            Activation::Silu => ("silu", 0.0),
+            Activation::Gelu => ("gelu", 0.0),
+            Activation::GeluErf => ("gelu_erf", 0.0),
+            Activation::Elu => ("elu", 1.0),
+            Activation::Softplus => ("softplus", 0.0),
+            Activation::Tanh => ("tanh", 0.0),
+        };
+        (Function::named(name), a)
     }
 }

@@ -38,6 +38,14 @@ impl Coefficient {
         if let Coefficient::Tensor(values) = self { Some(values) } else { None }
     }
 
+    /// `factor` times it.
+    fn scaled(&self, factor: f64) -> Coefficient {
+        match self {
+            Coefficient::Scalar(value) => (factor * value).into(),
+            Coefficient::Tensor(values) => Coefficient::Tensor(values.mul_scalar(factor)),
+        }
+    }
+
     /// Its value for a sample, on the oracle.
     fn at(&self, sample: usize) -> f64 {
         match self {
@@ -95,8 +103,8 @@ pub struct LangevinStep {
     step: Coefficient,
     noise: Coefficient,
     coupling: Coefficient,
-    center: Option<Tensor>,
-    clip: Option<(f64, f64)>,
+    pub(super) center: Option<Tensor>,
+    pub(super) clip: Option<(f64, f64)>,
 }
 
 impl LangevinStep {
@@ -115,6 +123,34 @@ impl LangevinStep {
         LangevinStep { clip: Some((lo, hi)), ..self }
     }
 
+    /// The same step for u = (x - origin) / unit in place of x, with dE/du in place of dE/dx.
+    pub fn in_units(&self, origin: f64, unit: f64) -> LangevinStep {
+        let scaled = |x: f64| (x - origin) / unit;
+        LangevinStep {
+            step: self.step.scaled(1.0 / (unit * unit)),
+            noise: self.noise.scaled(1.0 / unit),
+            coupling: self.coupling.clone(),
+            center: self.center.as_ref().map(|c| c.affine(1.0 / unit, -origin / unit)),
+            clip: self.clip.map(|(lo, hi)| (scaled(lo), scaled(hi))),
+        }
+    }
+
+    /// Step, coupling and noise as numbers, 0 where they are tensors.
+    pub(super) fn scalars(&self) -> [f64; 3] {
+        [&self.step, &self.coupling, &self.noise].map(Coefficient::scalar)
+    }
+
+    /// Step, coupling and noise of every sample of `x`, `[3, N]`, if any of them is a tensor.
+    pub(super) fn per_sample(&self, x: &Tensor) -> Option<Tensor> {
+        let all = [&self.step, &self.coupling, &self.noise];
+        let row = |c: &Coefficient| match c {
+            Coefficient::Scalar(value) => Tensor::full(x.device(), [1, x.dim(0)], *value),
+            Coefficient::Tensor(values) => values.reshape([1, values.numel()]).broadcast_to([1, x.dim(0)]),
+        };
+        let given = all.iter().any(|c| c.tensor().is_some());
+        given.then(|| Tensor::concat(&all.map(row).each_ref(), 0))
+    }
+
     /// The next state of the chains `x` `[N, ...]`, given `grad` = dE/dx. The noise is `Tensor::normal(x.shape(), key)`.
     ///
     /// Linear in x, grad and center: differentiable to any order.
@@ -125,6 +161,11 @@ impl LangevinStep {
         let step = LangevinStep { center: self.center.as_ref().map(Tensor::detach), ..self.clone() };
         apply(Langevin { step, key: key.clone() }, &inputs)
     }
+}
+
+/// `next` within the interval of a clip, NaN as it is.
+pub(super) fn clipped(clip: Option<(f64, f64)>, next: f64) -> f64 {
+    clip.map_or(next, |(lo, hi)| smaller(larger(next, lo), hi))
 }
 
 /// [`LangevinStep`] as an op on (x, grad, center if any).
@@ -158,7 +199,7 @@ impl Op for Langevin {
                 next -= self.step.coupling.at(n) * (x[0][i] - center[i]);
             }
             next += self.step.noise.at(n) * normal_at(&self.key, i as u64, clock);
-            self.step.clip.map_or(next, |(lo, hi)| smaller(larger(next, lo), hi))
+            clipped(self.step.clip, next)
         };
         (0..y.numel()).map(element).collect()
     }

@@ -51,6 +51,7 @@ pub mod index;
 pub mod ladder;
 pub mod langevin;
 pub mod matmul;
+pub mod mlp_chain;
 pub mod movement;
 pub mod norm;
 pub mod pool;
@@ -163,6 +164,7 @@ pub fn list() -> Vec<Entry> {
         entry("matmul", matmul::cases),
         entry("matmul_ladder", ladder::cases),
         entry("langevin", langevin::cases),
+        entry("mlp_chain", mlp_chain::cases),
         entry("schedule", schedule::cases),
         entry("index", index::cases),
         entry("pool", pool::cases),

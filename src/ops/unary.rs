@@ -18,6 +18,36 @@ pub struct Function {
     d2f: Option<fn(&Tensor, f64, f64) -> Tensor>,
 }
 
+impl Function {
+    /// The function called `name`.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn named(name: &str) -> &'static Function {
+        FUNCTIONS.iter().find(|f| f.name == name).unwrap_or_else(|| panic!("no elementwise function {name}"))
+    }
+
+    /// `f(x; a)`, elementwise.
+    pub fn apply(&'static self, x: &Tensor, a: f64) -> Tensor {
+        apply(Unary { function: self, a, b: 0.0 }, &[x])
+    }
+
+    /// `f(x; a)`, NaN where x is.
+    pub(super) fn value(&self, x: f64, a: f64) -> f64 {
+        keep_nan(x, (self.f)(x, a, 0.0))
+    }
+
+    /// `f'(x; a)`, NaN where x is.
+    pub(super) fn slope(&self, x: f64, a: f64) -> f64 {
+        keep_nan(x, (self.df)(x, a, 0.0))
+    }
+
+    /// Its case in the shader, and its name.
+    pub(super) fn op(&self) -> (u32, &'static str) {
+        (self.code, self.name)
+    }
+}
+
 const fn row(
     name: &'static str,
     code: u32,
@@ -207,10 +237,6 @@ fn keep_nan(x: f64, y: f64) -> f64 {
     if x.is_nan() { x } else { y }
 }
 
-fn function(name: &str) -> &'static Function {
-    FUNCTIONS.iter().find(|f| f.name == name).unwrap_or_else(|| panic!("no elementwise function {name}"))
-}
-
 /// y = f(x)
 #[derive(Clone, Copy)]
 struct Unary {
@@ -286,7 +312,7 @@ impl Op for UnaryGrad {
 
 impl Tensor {
     fn unary(&self, name: &str, a: f64, b: f64) -> Tensor {
-        apply(Unary { function: function(name), a, b }, &[self])
+        apply(Unary { function: Function::named(name), a, b }, &[self])
     }
 
     /// `a x + b`
@@ -465,7 +491,7 @@ pub fn cases() -> Vec<Case> {
         cases.push(case.ulps(ulps, 0.0).order(0));
         let df = move |x: &[Tensor]| {
             let one = Tensor::full(x[0].device(), x[0].shape(), 1.0);
-            apply(UnaryGrad(Unary { function: function(name), a: 1.0, b: 0.0 }), &[&x[0], &one])
+            apply(UnaryGrad(Unary { function: Function::named(name), a: 1.0, b: 0.0 }), &[&x[0], &one])
         };
         let case = Case::new(format!("{name}'s derivative"), [Input::uniform([257], -hi.min(2.0), -lo)], df);
         cases.push(case.ulps(24.0, 0.1).order(0));
@@ -475,8 +501,9 @@ pub fn cases() -> Vec<Case> {
         let case = Case::new(format!("{name} to 8192"), [Input::uniform([4096], -8192.0, 8192.0)], run);
         cases.push(case.ulps(2.0, 1.0).order(0));
     }
-    let grad =
-        |x: &[Tensor]| apply(UnaryGrad(Unary { function: function("leaky_relu"), a: 0.2, b: 0.0 }), &[&x[0], &x[1]]);
+    let grad = |x: &[Tensor]| {
+        apply(UnaryGrad(Unary { function: Function::named("leaky_relu"), a: 0.2, b: 0.0 }), &[&x[0], &x[1]])
+    };
     let inputs = [Input::apart([20_001], 0.2, 3.0), Input::unit([20_001])];
     cases.push(Case::new("leaky_relu's gradient 20001", inputs, grad).ulps(4.0, 0.0).order(0));
     // Saturation: no NaN, no overflow far from zero.

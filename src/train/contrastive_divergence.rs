@@ -129,7 +129,7 @@ impl ContrastiveDivergence {
     pub fn new(config: &Config, data: Dataset, device: &Device, key: &Key) -> Result<ContrastiveDivergence> {
         config.check(&data)?;
         let params = Params::new(device, key.named("parameters"));
-        let energy = config.energy.build(&params.root(), &data.sample_shape)?;
+        let energy = config.energy.build(&params.root(), &data)?;
         params.check("algorithm.energy")?;
         let (sample, of) = (&data.sample_shape, DataBox::new(device, &data.sample_shape, &data.bounds()));
         let memory = ReplayMemory::new(device, sample, &of, config.batch, &config.replay, &key.named("replay"))?;

@@ -4,8 +4,9 @@ use super::{Iteration, State};
 use crate::autodiff::grad;
 use crate::energy::Energy;
 use crate::nn::Params;
+use crate::ops::langevin::LangevinStep;
 use crate::optim::{Adam, AdamConfig, Ema, pack};
-use crate::tensor::{Tensor, Var};
+use crate::tensor::{Key, Tensor, Var};
 
 /// Parameters, their moving average, and Adam, which counts its own updates.
 pub struct Learner {
@@ -89,5 +90,9 @@ struct Averaged<'a, E: ?Sized> {
 impl<E: Energy + ?Sized> Energy for Averaged<'_, E> {
     fn energy(&self, x: &Tensor) -> Tensor {
         self.learner.with_ema(|| self.energy.energy(x))
+    }
+
+    fn chain(&self, step: &LangevinStep, steps: usize, x_0: &Tensor, key: &Key) -> Option<Tensor> {
+        self.learner.with_ema(|| self.energy.chain(step, steps, x_0, key))
     }
 }

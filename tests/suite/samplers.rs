@@ -1,8 +1,11 @@
 //! Samplers against laws known in closed form, on the oracle. Bounds are 5 standard errors.
 
-use ebm::energy::{Energy, GaussianMixture, Quadratic};
+use crate::support;
+use ebm::energy::{Energy, GaussianMixture, MlpConfig, MlpEnergy, Quadratic, Scaled};
+use ebm::nn::{Activation, Params};
+use ebm::ops::langevin::LangevinStep;
 use ebm::prelude::*;
-use ebm::sample::{Langevin, Mala};
+use ebm::sample::{Chain, Langevin, Mala};
 
 fn variance(x: &Tensor) -> f64 {
     let x = x.to_f64().unwrap();
@@ -62,4 +65,40 @@ fn clipping_keeps_chains_inside_and_noise_scale_overrides_the_temperature() {
     let x = langevin.run(&Quadratic { variance: 1.0 }, &Tensor::full(&device, [3, 1], 1.0), &Key::new(0));
     assert!(x.to_f64().unwrap().iter().all(|v| (v - 0.9f64.powi(5)).abs() < 1e-12));
     assert_eq!(Langevin { step_size: 0.02, ..Langevin::default() }.noise(), 0.2);
+}
+
+/// The largest distance between two ends of chains, relative to 1 + |x|.
+fn distance(a: &Tensor, b: &Tensor) -> f64 {
+    let pairs = a.to_f64().unwrap().into_iter().zip(b.to_f64().unwrap());
+    pairs.map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0.0, f64::max)
+}
+
+/// 20 steps in one kernel and 20 steps one by one, with everything a step can have; the energies fall by tens on the way.
+#[test]
+fn a_chain_in_one_kernel_ends_where_its_steps_end() {
+    let name = "a_chain_in_one_kernel_ends_where_its_steps_end";
+    let classes: [fn(&mut ebm::gpu::Profile); 2] = [|_| (), |profile| profile.software = false];
+    let gpus = classes.into_iter().filter_map(|class| support::gpu_as(name, class)).map(|device| (device, 1e-5));
+    for (device, bound) in [(Device::oracle(), 1e-12)].into_iter().chain(gpus) {
+        for (hidden, activation) in [(32, Activation::Softplus), (128, Activation::Silu)] {
+            let config = MlpConfig { hidden: vec![hidden; 2], activation, gain: Some(3.0) };
+            let params = Params::new(&device, Key::new(hidden as u64));
+            let energy = Scaled::to_box(MlpEnergy::new(&params.root(), 2, &config), &[[-3.0, 2.0], [-1.0, 4.0]]);
+            let normal = |name: &str, shape: &[usize]| Tensor::normal(&device, shape, &Key::new(1).named(name));
+            let (x_0, center) = (normal("x", &[37, 2]), normal("center", &[37, 2]));
+            let each = Tensor::uniform(&device, [37], &Key::new(2)).mul_scalar(0.1);
+            for (what, step) in [
+                ("plain", LangevinStep::new(0.3, 0.2)),
+                ("clipped", LangevinStep::new(0.3, 0.2).clip(-1.0, 1.5)),
+                ("coupled, per sample", LangevinStep::new(&each, 0.2).coupling(&each, &center)),
+            ] {
+                let run = |fused| Chain::new(20, step.clone()).fused(fused).run(&energy, &x_0, &Key::new(3));
+                assert!(energy.chain(&step, 20, &x_0, &Key::new(3)).is_some(), "{what}: there must be a kernel");
+                let (one, steps) = (run(true), run(false));
+                let (off, moved) = (distance(&one, &steps), distance(&one, &x_0));
+                println!("{device}, {hidden} wide, {what}: {off:e} after moving {moved:.1}");
+                assert!(off < bound && moved > 0.5, "{device}, {hidden} wide, {what}: {off:e}, moved {moved}");
+            }
+        }
+    }
 }

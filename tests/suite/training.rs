@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 fn config() -> Config {
     Config {
         batch: 32,
-        energy: EnergyConfig::Mlp(MlpConfig { hidden: vec![16, 16], ..Default::default() }),
+        energy: EnergyConfig::Mlp(MlpConfig { hidden: vec![32, 32], ..Default::default() }),
         langevin: Langevin { steps: 3, step_size: 0.02, ..Default::default() },
         replay: ReplayConfig { size: 100, ..Default::default() },
         energy_l2: 0.01,
@@ -95,6 +95,28 @@ fn resumes_exactly(name: &str, build: &dyn Fn(&Device) -> Box<dyn Algorithm>) {
 #[test]
 fn an_interrupted_and_resumed_run_leaves_the_bytes_of_an_uninterrupted_one() {
     resumes_exactly("contrastive", &|device| Box::new(build(&config(), device)));
+}
+
+/// Ten iterations from the average of the parameters: a chain on the model's energy uses the average in either form.
+#[test]
+fn the_chain_kernel_samples_with_averaged_weights() {
+    let name = "the_chain_kernel_samples_with_averaged_weights";
+    for device in [Some(Device::oracle()), support::gpu(name, false)].into_iter().flatten() {
+        let cd = build(&Config { ema: 0.5, ..config() }, &device);
+        let mut training = start(Box::new(cd), &device, false);
+        for _ in 0..10 {
+            drop(pollster::block_on(training.advance()));
+        }
+        let model = training.algorithm();
+        let x_0 = Tensor::normal(&device, [64, 2], &Key::new(4));
+        let run = |fused| {
+            let langevin = Langevin { steps: 10, step_size: 0.5, fused, ..Default::default() };
+            langevin.run(&*model.energy(), &x_0, &Key::new(5)).to_f64().unwrap()
+        };
+        let pairs = run(true).into_iter().zip(run(false));
+        let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(off < 1e-5, "{device}: {off:e}");
+    }
 }
 
 fn recovery_config() -> recovery_likelihood::Config {
