@@ -36,7 +36,7 @@ fn training(device: &Device, batch: usize) -> Result<Training> {
     let config = Config {
         batch,
         energy: EnergyConfig::Mlp(MlpConfig { hidden: vec![HIDDEN; 2], ..MlpConfig::default() }),
-        langevin: Langevin { steps: CHAIN, ..Langevin::default() },
+        langevin: Langevin { steps: CHAIN, ..Langevin::default() }.into(),
         ..Config::default()
     };
     let data = Dataset::new("eight-gaussians", vec![2], Values::F32(points));

@@ -8,6 +8,7 @@ mod device;
 mod eval;
 mod inpaint;
 mod kernel;
+mod ood;
 mod output;
 mod presets;
 mod progress;
@@ -43,6 +44,8 @@ enum Command {
     Inpaint(inpaint::InpaintArgs),
     /// Score a trained energy.
     Eval(eval::EvalArgs),
+    /// Tell other data from the data that a trained energy knows.
+    Ood(ood::OodArgs),
     /// Compare the parts of an algorithm.
     #[command(subcommand)]
     Study(study::Args),
@@ -93,6 +96,7 @@ fn run(registry: &Registry, command: &Command) -> Result<()> {
         Command::Sample(args) => sample::run(registry, args),
         Command::Inpaint(args) => inpaint::run(registry, args),
         Command::Eval(args) => eval::run(registry, args),
+        Command::Ood(args) => ood::run(registry, args),
         Command::Study(args) => study::run(registry, args),
         Command::Presets => presets::run(registry),
         Command::Device(args) => device::run(args),

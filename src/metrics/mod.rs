@@ -3,11 +3,13 @@
 //! A NaN among the inputs gives a NaN score: a broken model is never given a good-looking number.
 
 mod auc;
+mod average_precision;
 mod grid;
 mod modes;
 mod sliced_wasserstein;
 
 pub use auc::{Auc, auc};
+pub use average_precision::{AveragePrecision, average_precision};
 pub use grid::{Grid, Nll};
 pub use modes::{ModeScore, SupportScore, mode_score, support_score};
 pub use sliced_wasserstein::{Floor, SlicedWasserstein, floor, sliced_wasserstein};

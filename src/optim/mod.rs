@@ -2,13 +2,15 @@
 
 mod adam;
 mod ema;
+mod optimizer;
 mod rate;
 mod sgd;
 
 pub use adam::{Adam, AdamConfig};
 pub use ema::Ema;
+pub use optimizer::{Optimizer, OptimizerConfig};
 pub use rate::RateConfig;
-pub use sgd::Sgd;
+pub use sgd::{Sgd, SgdConfig};
 
 use crate::tensor::{Device, Storage, Tensor};
 use std::cell::Cell;
@@ -90,7 +92,7 @@ pub fn exercise(device: &Device) {
     let g = Tensor::full(device, [64], 0.5);
     let numbers = Tensor::full(device, [4], 1.0);
     Adam::new(&p, AdamConfig::default()).step(&g, &numbers);
-    Sgd::new(&p, 0.9).step(&g, &numbers);
+    Sgd::new(&p, SgdConfig::default()).step(&g, &numbers);
     Ema::new(&p, 0.9).update(&numbers);
 }
 

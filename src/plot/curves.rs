@@ -9,6 +9,8 @@ use std::ops::Range;
 const SIZE: (u32, u32) = (520, 300);
 /// A series is thinned to about this many points: more do not show, and the report carries them all.
 const POINTS: usize = 600;
+/// Parts of a histogram.
+const BINS: usize = 60;
 const TEXT: (&str, u32) = ("sans-serif", 16);
 /// Colours that people with any colour vision tell apart (Okabe and Ito).
 const COLORS: [RGBColor; 7] = [
@@ -25,6 +27,7 @@ const COLORS: [RGBColor; 7] = [
 #[derive(Clone, Debug)]
 pub struct Curves {
     title: String,
+    x: String,
     series: Vec<(String, Vec<(f64, f64)>)>,
     log_y: bool,
     smoothing: f64,
@@ -33,7 +36,7 @@ pub struct Curves {
 impl Curves {
     /// An empty chart with a linear axis and no smoothing.
     pub fn new(title: &str) -> Curves {
-        Curves { title: title.into(), series: Vec::new(), log_y: false, smoothing: 0.0 }
+        Curves { title: title.into(), x: "step".into(), series: Vec::new(), log_y: false, smoothing: 0.0 }
     }
 
     /// Adds a series; pairs with a value that is not finite are left out.
@@ -46,6 +49,26 @@ impl Curves {
         let pairs = steps.iter().copied().zip(values.iter().copied());
         self.series.push((name.into(), pairs.filter(|(x, y)| x.is_finite() && y.is_finite()).collect()));
         self
+    }
+
+    /// Says what is along the x axis, in place of the step.
+    pub fn along(self, x: &str) -> Curves {
+        Curves { x: x.into(), ..self }
+    }
+
+    /// Adds the outline of a histogram: the share of `values` in each of [`BINS`] equal parts of the interval `[lo, hi]`.
+    /// Values beyond its ends count in the outermost parts; NaN count only in the number.
+    #[track_caller]
+    pub fn histogram(self, name: &str, values: &[f32], [lo, hi]: [f32; 2]) -> Curves {
+        let mut share = [0.0; BINS];
+        for v in values.iter().filter(|v| !v.is_nan()) {
+            let bin = (BINS as f32 * (v - lo) / (hi - lo)).clamp(0.0, (BINS - 1) as f32);
+            share[bin as usize] += 1.0 / values.len() as f64;
+        }
+        let edge = |i: usize| f64::from(lo) + f64::from(hi - lo) * i as f64 / BINS as f64;
+        let edges: Vec<f64> = (0..BINS).flat_map(|i| [edge(i), edge(i + 1)]).collect();
+        let heights: Vec<f64> = share.iter().flat_map(|&s| [s, s]).collect();
+        self.series(name, &edges, &heights)
     }
 
     /// Makes the y axis logarithmic and leaves out values that are not positive. Where the largest value is less than
@@ -108,7 +131,7 @@ impl Curves {
         let grey = RGBColor(150, 150, 150);
         chart
             .configure_mesh()
-            .x_desc("step")
+            .x_desc(&self.x)
             .x_labels(8)
             .y_labels(8)
             .x_label_formatter(&|x| label(if x.abs() < zero_x { 0.0 } else { *x }))
@@ -193,6 +216,16 @@ mod tests {
         // Weights 0.25 and 0.5, normalised: (1 * 0.25 + 4 * 0.5) / 0.75 = 3.
         assert_eq!(average(&[(0.0, 1.0), (1.0, 4.0)], 0.5)[1], (1.0, 3.0));
         assert_eq!(average(&[(0.0, 1.0), (1.0, 4.0)], 0.0)[1], (1.0, 4.0));
+    }
+
+    #[test]
+    fn a_histogram_has_shares_and_keeps_what_lies_beyond() {
+        let values = [0.0, 0.05, 59.5, 1e9, f32::NAN];
+        let chart = Curves::new("h").histogram("v", &values, [0.0, 60.0]);
+        let points = &chart.series[0].1;
+        let near = |a: (f64, f64), b: (f64, f64)| (a.0 - b.0).abs() < 1e-6 && (a.1 - b.1).abs() < 1e-12;
+        assert!(near(points[0], (0.0, 0.4)) && near(points[1], (1.0, 0.4)) && near(points[2], (1.0, 0.0)));
+        assert!(near(points[119], (60.0, 0.4)) && points.len() == 2 * BINS);
     }
 
     #[test]

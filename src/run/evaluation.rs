@@ -1,10 +1,11 @@
 //! Every score that applies to a run, with the pictures that go with them.
 
 use super::measures::{self, Reference};
-use super::{Score, Scores, Session, pictures};
+use super::{Score, Scores, Session, outliers, pictures};
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result};
 use crate::io::atomic;
+use crate::metrics::auc;
 use crate::plot;
 use crate::tensor::{Key, Tensor};
 use crate::train::SampleRequest;
@@ -89,11 +90,13 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
     let data = session.registry.load(spec, Split::Test)?;
     let mut list = Vec::new();
     for (name, other) in &session.config.ood {
-        let score = session.registry.load(other, Split::Test).and_then(|other| {
+        let score = outliers::set(session, other, &data, effort.images).and_then(|other| {
             let n = effort.images.min(data.len()).min(other.len());
             let energy = session.algorithm().energy();
-            let value = measures::out_of_distribution(&*energy, &session.device, &data, &other, n)?;
-            Ok(Score::new(format!("ood.{name}"), value).note("AUROC of -E, 0.5 is chance").of(n))
+            let of = |set: &Dataset| outliers::energies_of(session, &*energy, set, n);
+            let found = auc(&of(&other)?, &of(&data)?);
+            let note = "AUROC of -E, 0.5 is chance";
+            Ok(Score::new(format!("ood.{name}"), found.value).error(found.error).note(note).of(n))
         });
         match score {
             Ok(score) => list.push(score),

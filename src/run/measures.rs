@@ -4,7 +4,7 @@
 use super::scores::Score;
 use crate::data::{Dataset, Toy};
 use crate::energy::Energy;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::metrics::{Grid, SlicedWasserstein, auc, floor, mode_score, sliced_wasserstein, support_score};
 use crate::plot::{self, Picture};
 use crate::tensor::{Device, Key, Tensor, no_grad};
@@ -233,21 +233,4 @@ pub fn class_agreement(images: &[f32], asked: &[u32], references: &Dataset) -> f
     };
     let right = images.chunks_exact(size).zip(asked).filter(|(x, class)| nearest(x) == Some(**class)).count();
     right as f64 / asked.len() as f64
-}
-
-/// AUROC of -E telling the first `n` samples of `data` from those of `other`: 1 when every outlier has the higher energy.
-pub fn out_of_distribution(
-    energy: &dyn Energy,
-    device: &Device,
-    data: &Dataset,
-    other: &Dataset,
-    n: usize,
-) -> Result<f64> {
-    if other.sample_shape != data.sample_shape {
-        let (theirs, ours) = (&other.sample_shape, &data.sample_shape);
-        return Err(Error::setting(format!("{} has samples of shape {theirs:?}, the model of {ours:?}", other.name)));
-    }
-    let rows = |set: &Dataset| set.rows(&(0..n.min(set.len())).collect::<Vec<_>>());
-    let of = |set: &Dataset| energies(energy, device, &data.sample_shape, &rows(set), 250);
-    Ok(auc(&of(other)?, &of(data)?).value)
 }

@@ -97,6 +97,7 @@
 pub mod config;
 pub mod evaluation;
 pub mod measures;
+pub mod outliers;
 pub mod pictures;
 mod presets;
 mod registry;

@@ -2,7 +2,7 @@
 
 use super::{Scores, Session};
 use crate::error::{Error, Result};
-use crate::io::{Metrics, Report};
+use crate::io::{Metrics, Report, read_text};
 use crate::plot::Curves;
 
 /// Writes the report of a run: scores, pictures, curves, settings.
@@ -24,6 +24,11 @@ pub fn write(session: &Session) -> Result<()> {
     for (file, caption) in pictures(session)? {
         let bytes = std::fs::read(&file).map_err(|e| Error::file(&file, e))?;
         report.png(&bytes, &caption);
+    }
+    let drawing = run.plot("ood.svg");
+    if drawing.exists() {
+        let svg = read_text(&drawing)?;
+        report.section("Outliers").svg(&svg, "Energies of held-out data and of outliers, as scored by `ebm ood`");
     }
     report.section("Training");
     let metrics = Metrics::read(run.metrics())?;

@@ -29,6 +29,9 @@ pub struct Score {
     /// The number; NaN is written as null.
     #[serde(deserialize_with = "number_or_null")]
     pub value: f64,
+    /// Its standard error, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<f64>,
     /// What to hold it against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<Against>,
@@ -57,12 +60,17 @@ fn number_or_null<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Res
 impl Score {
     /// A bare number.
     pub fn new(name: impl Into<String>, value: f64) -> Score {
-        Score { name: name.into(), value, against: None, n: 0, note: String::new() }
+        Score { name: name.into(), value, error: None, against: None, n: 0, note: String::new() }
     }
 
     /// Beside what a perfect model would reach.
     pub fn against(self, what: &str, value: f64) -> Score {
         Score { against: Some(Against { what: what.into(), value }), ..self }
+    }
+
+    /// With its standard error.
+    pub fn error(self, error: f64) -> Score {
+        Score { error: Some(error), ..self }
     }
 
     /// From `n` samples.
@@ -82,7 +90,8 @@ impl Score {
         let note = (!self.note.is_empty()).then(|| format!("({})", self.note));
         let n = format!("n = {}", self.n);
         let words: Vec<String> = against.into_iter().chain(note).chain([n]).collect();
-        [self.name.clone(), number(self.value), words.join(" ")]
+        let error = self.error.map(|e| format!(" +- {e:.4}")).unwrap_or_default();
+        [self.name.clone(), number(self.value) + &error, words.join(" ")]
     }
 }
 
@@ -123,6 +132,7 @@ mod tests {
             scores: vec![
                 Score::new("sw2", 0.125).against("floor", 0.0625).of(5),
                 Score::new("ood.mnist", f64::NAN).note("AUROC of -E"),
+                Score::new("log_z", 1.5).error(0.25).of(4),
             ],
             skipped: vec!["ood.x: missing".into()],
         };
@@ -130,5 +140,6 @@ mod tests {
         assert_eq!((back.scores[0].clone(), back.skipped.clone()), (scores.scores[0].clone(), scores.skipped.clone()));
         assert!(back.get("ood.mnist").unwrap().is_nan() && back.get("sw2") == Some(0.125));
         assert_eq!(back.scores[0].line(), ["sw2", "0.1250", "(floor 0.0625) n = 5"]);
+        assert_eq!(back.scores[2].line(), ["log_z", "1.5000 +- 0.2500", "n = 4"]);
     }
 }

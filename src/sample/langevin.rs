@@ -1,5 +1,6 @@
-//! Langevin dynamics: the one loop that every algorithm runs, its settings, and the Metropolis-adjusted form.
+//! Langevin dynamics: the one loop that every algorithm runs, and its settings.
 
+use super::{Moved, Sampler};
 use crate::check;
 use crate::energy::Energy;
 use crate::error::Result;
@@ -123,45 +124,8 @@ impl Langevin {
     }
 }
 
-/// Metropolis-adjusted Langevin: the Langevin move is a proposal, accepted with probability
-///
-/// `min(1, exp(-(E(x') - E(x)) / T) q(x | x') / q(x' | x))`, `q(x' | x) = N(x'; x - eta dE/dx, 2 eta T)`,
-///
-/// so that exp(-E / T) is exactly stationary at any step size.
-#[derive(Clone, Debug)]
-pub struct Mala {
-    /// eta.
-    pub step_size: f64,
-    /// T.
-    pub temperature: f64,
-}
-
-impl Mala {
-    /// `steps` moves from `x_0 [N, D]`; returns the end and each chain's fraction of accepted moves `[N]`.
-    pub fn run(&self, energy: &dyn Energy, x_0: &Tensor, steps: usize, key: &Key) -> (Tensor, Tensor) {
-        let langevin = LangevinStep::new(self.step_size, (2.0 * self.step_size * self.temperature).sqrt());
-        let n = x_0.dim(0);
-        let (mut x, mut accepted) = (x_0.detach(), Tensor::zeros(x_0.device(), [n]));
-        let (mut e, mut g) = energy.value_and_gradient(&x);
-        for k in 0..steps {
-            let key = key.index(k as u64);
-            let y = langevin.apply(&x, &g, &key.named("noise"));
-            let (e_y, g_y) = energy.value_and_gradient(&y);
-            let log_ratio =
-                (&e - &e_y).mul_scalar(1.0 / self.temperature) + (self.log_q(&x, &y, &g_y) - self.log_q(&y, &x, &g));
-            let u = Tensor::uniform(x.device(), [n], &key.named("accept"));
-            let accept = u.log().less(&log_ratio);
-            let each = accept.per_sample(&x);
-            (x, g) = (each.where_(&y, &x), each.where_(&g_y, &g));
-            e = accept.where_(&e_y, &e);
-            accepted = accepted + accept;
-        }
-        (x, accepted.mul_scalar(1.0 / steps.max(1) as f64))
-    }
-
-    /// `log q(to | from)` up to a constant, `[N]`.
-    fn log_q(&self, to: &Tensor, from: &Tensor, gradient: &Tensor) -> Tensor {
-        let difference = &(to - from) + &gradient.mul_scalar(self.step_size);
-        difference.square().sum_axes(&[1]).mul_scalar(-1.0 / (4.0 * self.step_size * self.temperature))
+impl Sampler for Langevin {
+    fn advance(&self, energy: &dyn Energy, x_0: &Tensor, key: &Key) -> Moved {
+        Moved { x: self.run(energy, x_0, key), accepted: None }
     }
 }

@@ -12,13 +12,13 @@ use crate::data::Dataset;
 use crate::energy::{Energy, EnergyConfig};
 use crate::error::Result;
 use crate::nn::Params;
-use crate::optim::AdamConfig;
-use crate::sample::Langevin;
+use crate::optim::OptimizerConfig;
+use crate::sample::{Moved, Sampler, SamplerConfig};
 use crate::tensor::{Device, Key, Tensor};
 use serde::{Deserialize, Serialize};
 
 impl Algorithm for ContrastiveDivergence {
-    /// K Langevin steps from the memory to x_neg, then one Adam step on
+    /// K Langevin steps (or other moves) from the memory to x_neg, then one step of the optimiser on
     /// `L = mean E(x_pos) - mean E(x_neg) + gamma (mean E(x_pos)^2 + mean E(x_neg)^2)`.
     fn iteration(&self, it: &mut Iteration) {
         let Config { batch: n, data_noise, energy_l2: gamma, max_energy, .. } = self.config;
@@ -26,7 +26,7 @@ impl Algorithm for ContrastiveDivergence {
         let x_pos = if data_noise > 0.0 { &x + data_noise * it.normal("data noise", x.shape()) } else { x };
 
         let start = self.proposal.propose(it, n);
-        let x_neg = self.config.langevin.run(&*self.energy, &start.x, &it.key("langevin"));
+        let Moved { x: x_neg, accepted } = self.config.langevin.advance(&*self.energy, &start.x, &it.key("langevin"));
         self.proposal.learn(it, &start, &x_neg);
 
         let (e_pos, e_neg) = self.energy.pair(&x_pos, &x_neg); // [N] each
@@ -39,6 +39,7 @@ impl Algorithm for ContrastiveDivergence {
         it.metric("loss", &loss);
         it.metric("gradient_norm", &norm);
         self.watch(it, &gap, &start.x, &x_neg);
+        accepted.iter().for_each(|rate| self.watch_acceptance(it, rate));
     }
 
     fn state(&self) -> Vec<(String, State)> {
@@ -54,7 +55,9 @@ impl Algorithm for ContrastiveDivergence {
         format!(
             "Lower algorithm.optimizer.rate.lr (now {}) or algorithm.langevin.step_size (now {}), take more \
              algorithm.langevin.steps (now {}), or raise algorithm.energy_l2 (now {energy_l2})",
-            optimizer.rate.lr, langevin.step_size, langevin.steps
+            optimizer.rate().lr,
+            langevin.step_size,
+            langevin.steps
         )
     }
 }
@@ -76,11 +79,11 @@ pub struct Config {
     /// The energy function.
     pub energy: EnergyConfig,
     /// How chains move in training.
-    pub langevin: Langevin,
+    pub langevin: SamplerConfig,
     /// Where chains are kept.
     pub replay: ReplayConfig,
     /// How parameters move.
-    pub optimizer: AdamConfig,
+    pub optimizer: OptimizerConfig,
 }
 
 impl Default for Config {
@@ -92,9 +95,9 @@ impl Default for Config {
             max_energy: 1e4,
             ema: 0.999,
             energy: EnergyConfig::Mlp(Default::default()),
-            langevin: Langevin::default(),
+            langevin: SamplerConfig::default(),
             replay: ReplayConfig::default(),
-            optimizer: AdamConfig::default(),
+            optimizer: OptimizerConfig::default(),
         }
     }
 }
@@ -151,11 +154,20 @@ impl ContrastiveDivergence {
         Ok(ContrastiveDivergence { config: config.clone(), energy, learner, proposal, data, data_box })
     }
 
+    /// Every chain has moved twice by then, so that none is as it was thrown in.
+    fn patience(&self) -> u64 {
+        200.max(2 * self.config.replay.size / self.config.batch) as u64
+    }
+
+    /// Moves that are tested: some must pass.
+    fn watch_acceptance(&self, it: &mut Iteration, rate: &Tensor) {
+        it.metric("acceptance", &rate.mean()).keep_within([0.01, 1.1], self.patience(), "moves are refused");
+    }
+
     /// Metrics that tell whether the chains follow the data, still move, and stay near them.
     fn watch(&self, it: &mut Iteration, gap: &Tensor, x_0: &Tensor, x_neg: &Tensor) {
-        let Config { batch, energy_l2: gamma, max_energy, langevin, replay, .. } = &self.config;
-        // Every chain has moved twice by then, so that none is as it was thrown in.
-        let patience = 200.max(2 * replay.size / batch) as u64;
+        let Config { energy_l2: gamma, max_energy, langevin, .. } = &self.config;
+        let patience = self.patience();
         // With gamma, chains that have nothing to do with the data any more settle at the minimum of L over two free
         // energies, E = -+1 / (2 gamma): a gap of -1 / gamma.
         let most = max_energy.min(0.6 / gamma);
@@ -189,8 +201,8 @@ impl Model for ContrastiveDivergence {
     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
         request.check_plain(self.sample_shape())?;
         let steps = request.steps.unwrap_or(SAMPLING_STEPS);
-        let langevin = Langevin { steps, ..self.config.langevin.clone() };
-        Ok(langevin.run(&*self.energy(), &self.proposal.draw(request.n, key), key).into())
+        let sampler = SamplerConfig { steps, ..self.config.langevin.clone() };
+        Ok(sampler.advance(&*self.energy(), &self.proposal.draw(request.n, key), key).x.into())
     }
 
     /// The chains as they are.

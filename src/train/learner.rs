@@ -5,22 +5,22 @@ use crate::autodiff::grad;
 use crate::energy::Energy;
 use crate::nn::Params;
 use crate::ops::langevin::LangevinStep;
-use crate::optim::{Adam, AdamConfig, Ema, pack};
+use crate::optim::{Ema, Optimizer, OptimizerConfig, pack};
 use crate::tensor::{Key, Tensor, Var};
 
-/// Parameters, their moving average, and Adam, which counts its own updates.
+/// Parameters, their moving average, and their optimiser, which counts its own updates.
 pub struct Learner {
     /// The parameters.
     pub params: Params,
-    adam: Adam,
+    optimizer: Optimizer,
     ema: Ema,
 }
 
 impl Learner {
     /// Starts to train `params`; `ema` is the decay of their moving average.
-    pub fn new(params: &Params, optimizer: &AdamConfig, ema: f64) -> Learner {
+    pub fn new(params: &Params, optimizer: impl Into<OptimizerConfig>, ema: f64) -> Learner {
         let flat = params.flat();
-        Learner { adam: Adam::new(&flat, optimizer.clone()), ema: Ema::new(&flat, ema), params: params.clone() }
+        Learner { optimizer: optimizer.into().build(&flat), ema: Ema::new(&flat, ema), params: params.clone() }
     }
 
     /// One step down the gradient of `loss`, and one of the average; returns the gradient's norm before clipping.
@@ -38,10 +38,10 @@ impl Learner {
 
     /// One optimiser step along given gradients, without moving the average; returns their norm before clipping.
     pub fn update(&self, it: &mut Iteration, gradients: &[Tensor]) -> Tensor {
-        let adam = self.adam.clone();
-        let numbers = it.feed([4], move |_| adam.next_numbers());
+        let optimizer = self.optimizer.clone();
+        let numbers = it.feed([4], move |_| optimizer.next_numbers());
         let total = self.params.flat().get().numel();
-        let step = || self.adam.step(&pack(gradients, &self.params.offsets(), total), &numbers);
+        let step = || self.optimizer.step(&pack(gradients, &self.params.offsets(), total), &numbers);
         numbers.device().phase("update", step)
     }
 
@@ -54,7 +54,7 @@ impl Learner {
 
     /// How many optimiser steps were taken.
     pub fn updates(&self) -> u64 {
-        self.adam.updates().get()
+        self.optimizer.updates().get()
     }
 
     /// Runs `f` with the averaged parameters.
@@ -72,8 +72,9 @@ impl Learner {
         let flat = |part: &str, var: Var| (format!("{name}{part}"), State::Flat(self.params.clone(), var));
         let count = |part: &str, counter| (format!("{name}.{part}.updates"), State::Count(counter));
         let mut state = vec![flat("", self.params.flat()), flat(".ema", self.ema.var())];
-        state.extend(self.adam.state().into_iter().map(|(part, var)| flat(&format!(".adam.{part}"), var)));
-        state.push(count("adam", self.adam.updates().clone()));
+        let of = self.optimizer.name();
+        state.extend(self.optimizer.state().into_iter().map(|(part, var)| flat(&format!(".{of}.{part}"), var)));
+        state.push(count(of, self.optimizer.updates().clone()));
         state.push(count("ema", self.ema.updates().clone()));
         let buffers = self.params.buffers().into_iter();
         state.extend(buffers.map(|(buffer, var)| (format!("{name}.buffer.{buffer}"), State::Value(var))));

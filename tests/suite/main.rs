@@ -6,6 +6,7 @@ mod gradcheck;
 mod layers;
 mod objectives;
 mod oracle;
+mod outliers;
 mod own_data;
 mod profile;
 mod replay;

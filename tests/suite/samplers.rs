@@ -5,7 +5,7 @@ use ebm::energy::{Energy, GaussianMixture, MlpConfig, MlpEnergy, Quadratic, Scal
 use ebm::nn::{Activation, Params};
 use ebm::ops::langevin::LangevinStep;
 use ebm::prelude::*;
-use ebm::sample::{Chain, Langevin, Mala};
+use ebm::sample::{Chain, Hmc, Langevin, Mala, Moved, Sampler};
 
 fn variance(x: &Tensor) -> f64 {
     let x = x.to_f64().unwrap();
@@ -35,26 +35,94 @@ fn unadjusted_langevin_has_the_variance_of_its_discretised_law() {
 #[test]
 fn the_metropolis_adjustment_removes_the_bias_of_a_large_step() {
     let device = Device::oracle();
-    let mala = Mala { step_size: 0.8, temperature: 1.0 };
     let start = Tensor::normal(&device, [10_000, 2], &Key::new(2)).mul_scalar(0.3);
-    let (x, accepted) = mala.run(&Quadratic { variance: 1.0 }, &start, 60, &Key::new(3));
-    assert_variance(&x, 1.0);
-    let rate = accepted.mean().item().unwrap();
-    assert!(rate > 0.5 && rate < 0.999, "acceptance {rate}");
+    let mala = Mala { steps: 60, step_size: 0.8, temperature: 1.0, clip: None };
+    // Two steps of 0.9 follow the circle of phase space by about 103 degrees.
+    let hmc = Hmc { steps: 30, leapfrog: 2, step_size: 0.9, temperature: 1.0, clip: None };
+    for sampler in [&mala as &dyn Sampler, &hmc] {
+        let moved = sampler.advance(&Quadratic { variance: 1.0 }, &start, &Key::new(3));
+        assert_variance(&moved.x, 1.0);
+        let rate = acceptance(&moved);
+        assert!(rate > 0.5 && rate < 0.999, "acceptance {rate}");
+    }
 }
 
+/// `n` exact draws of an uneven choice of mixture: weights by the law of the energy, which is even.
+fn exact(centres: &Tensor, std: f64, n: usize, key: &Key) -> Tensor {
+    let which: Vec<f32> = (0..n).map(|i| (i % centres.dim(0)) as f32).collect();
+    let noise = Tensor::normal(&Device::Oracle, [n, centres.dim(1)], key).mul_scalar(std);
+    centres.gather(0, &Tensor::new(&Device::Oracle, [n], &which)) + noise
+}
+
+/// Chains that start with exactly the law exp(-E / T) of a mixture keep it: means of x, |x|^2, E and the weight of one
+/// mode, at steps so large that many moves are refused. The energies of the mixture at temperature T are those of a
+/// Gaussian mixture with T = 1, so T is tested with E T.
 #[test]
-fn mala_keeps_the_weights_of_a_mixture_that_it_starts_from() {
-    let device = Device::oracle();
-    let centres = Tensor::new(&device, [2, 2], &[-2.0, 0.0, 2.0, 0.0]);
-    let energy = GaussianMixture { centres: centres.clone(), std: 0.5 };
-    let noise = Tensor::normal(&device, [4000, 2], &Key::new(4)).mul_scalar(0.5);
-    let which: Vec<f32> = (0..4000).map(|i| (i % 4 == 0) as u32 as f32).collect();
-    let start = centres.gather(0, &Tensor::new(&device, [4000], &which)) + noise;
-    let (x, _) = Mala { step_size: 0.1, temperature: 1.0 }.run(&energy, &start, 40, &Key::new(5));
-    let right = x.to_f64().unwrap().chunks(2).filter(|p| p[0] > 0.0).count() as f64 / 4000.0;
-    assert!((right - 0.25).abs() < 0.05, "{right} of the chains on the right");
-    assert!(energy.energy(&x).mean().item().unwrap() < 2.0);
+fn adjusted_samplers_leave_a_mixture_as_it_is_at_large_steps() {
+    struct Times(GaussianMixture, f64);
+    impl Energy for Times {
+        fn energy(&self, x: &Tensor) -> Tensor {
+            self.0.energy(x).mul_scalar(self.1)
+        }
+    }
+    let (n, std, temperature) = (2_000, 0.6, 1.7);
+    let centres = Tensor::new(&Device::Oracle, [3, 2], &[-1.0, 0.0, 1.2, 0.4, 0.2, -1.3]);
+    let energy = Times(GaussianMixture { centres: centres.clone(), std }, temperature);
+    let start = exact(&centres, std, n, &Key::new(4));
+    let law = |x: &Tensor| {
+        let (e, x) = (energy.energy(x).to_f64().unwrap(), x.to_f64().unwrap());
+        let of = |f: &dyn Fn(&[f64], f64) -> f64| -> Vec<f64> { x.chunks(2).zip(&e).map(|(x, &e)| f(x, e)).collect() };
+        [
+            of(&|x, _| x[0]),
+            of(&|x, _| x[1]),
+            of(&|x, _| x[0] * x[0] + x[1] * x[1]),
+            of(&|_, e| e),
+            of(&|x, _| f64::from(u8::from(x[0] > 0.5 && x[1] > -0.4))),
+        ]
+    };
+    let reference = law(&exact(&centres, std, 20_000, &Key::new(6)));
+    let mala = Mala { steps: 12, step_size: 0.6, temperature, clip: None };
+    let hmc = Hmc { steps: 8, leapfrog: 3, step_size: 1.1, temperature, clip: None };
+    let samplers: [(&dyn Sampler, [f64; 2]); 2] = [(&mala, [0.2, 0.7]), (&hmc, [0.2, 0.7])];
+    for (sampler, [lo, hi]) in samplers {
+        let moved = sampler.advance(&energy, &start, &Key::new(5));
+        let rate = acceptance(&moved);
+        assert!((lo..hi).contains(&rate), "acceptance {rate}, expected {lo} to {hi}");
+        for (got, want) in law(&moved.x).iter().zip(&reference) {
+            let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+            let spread = mean(&want.iter().map(|v| (v - mean(want)).powi(2)).collect::<Vec<_>>());
+            // Of the chains, and of the reference, which is ten times as large.
+            let bound = 5.0 * (1.1 * spread / n as f64).sqrt();
+            assert!((mean(got) - mean(want)).abs() < bound, "{} instead of {}", mean(got), mean(want));
+        }
+    }
+}
+
+/// Of a normal law cut to [a, b]: mean and variance in closed form; the chains start at one point.
+#[test]
+fn chains_in_a_box_have_the_truncated_law() {
+    let phi = |x: f64| (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt();
+    let (a, b) = (-0.4, 1.1);
+    let mass: f64 = (0..100_000).map(|i| phi(a + (i as f64 + 0.5) * (b - a) / 1e5)).sum::<f64>() * (b - a) / 1e5;
+    let mean = (phi(a) - phi(b)) / mass;
+    let variance = 1.0 + (a * phi(a) - b * phi(b)) / mass - mean * mean;
+    let start = Tensor::full(&Device::Oracle, [5_000, 1, 1, 1], 0.2);
+    let clip = Some((a, b));
+    let mala = Mala { steps: 40, step_size: 0.1, temperature: 1.0, clip };
+    let hmc = Hmc { steps: 12, leapfrog: 3, step_size: 0.35, temperature: 1.0, clip };
+    for sampler in [&mala as &dyn Sampler, &hmc] {
+        let x = sampler.advance(&Quadratic { variance: 1.0 }, &start, &Key::new(7)).x;
+        assert_eq!(x.shape()[..], [5_000, 1, 1, 1]);
+        let values = x.to_f64().unwrap();
+        assert!(values.iter().all(|v| (a..=b).contains(v)));
+        let got = values.iter().sum::<f64>() / 5_000.0;
+        assert!((got - mean).abs() < 5.0 * (variance / 5_000.0).sqrt(), "mean {got}, want {mean}");
+        assert_variance(&x, variance);
+    }
+}
+
+fn acceptance(moved: &Moved) -> f64 {
+    moved.accepted.as_ref().unwrap().mean().item().unwrap()
 }
 
 #[test]

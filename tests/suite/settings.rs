@@ -66,6 +66,9 @@ const WRONG_CD: &[&str] = &[
     "algorithm.langevin.clip=[1.0, 0.0]",
     "algorithm.langevin.clip=[0.0, nan]",
     "algorithm.langevin.clip=[0.0, inf]",
+    "algorithm.langevin.kind=gibbs",
+    "algorithm.langevin.leapfrog=4",
+    "algorithm.optimizer.kind=lion",
     "algorithm.replay.size=0",
     "algorithm.replay.size=127",
     "algorithm.replay.size=16777217",
@@ -87,6 +90,23 @@ const WRONG_CD: &[&str] = &[
     "algorithm.optimizer.rate.warmup_head=9223372036854775807",
     "algorithm.optimizer.rate.decay_until=5",
     "algorithm.optimizer.rate.decay_to=-1.0",
+];
+
+/// The same with Hamiltonian moves and plain descent.
+const CD_HMC: (&str, &[&str]) =
+    (CD.0, &["data=toy:two-moons:500", "algorithm.langevin.kind=hmc", "algorithm.optimizer.kind=sgd"]);
+
+const WRONG_CD_HMC: &[&str] = &[
+    "algorithm.langevin.leapfrog=0",
+    "algorithm.langevin.leapfrog=-1",
+    "algorithm.langevin.leapfrog=1000000",
+    "algorithm.langevin.step_size=0.0",
+    "algorithm.langevin.temperature=0.0",
+    "algorithm.langevin.noise_scale=0.1",
+    "algorithm.optimizer.momentum=1.0",
+    "algorithm.optimizer.momentum=-0.1",
+    "algorithm.optimizer.clip_norm=-1.0",
+    "algorithm.optimizer.rate.lr=0.0",
 ];
 
 const WRONG_CD_IMAGES: &[&str] = &[
@@ -153,9 +173,13 @@ fn check_line(text: &str, words: &[&str]) {
 
 #[test]
 fn every_wrong_setting_is_one_line_with_key_and_value() {
-    for (base, wrong) in
-        [(CD, WRONG_CD), (CD_IMAGES, WRONG_CD_IMAGES), (CDRL, WRONG_CDRL), (CDRL_IMAGES, WRONG_CDRL_IMAGES)]
-    {
+    for (base, wrong) in [
+        (CD, WRONG_CD),
+        (CD_HMC, WRONG_CD_HMC),
+        (CD_IMAGES, WRONG_CD_IMAGES),
+        (CDRL, WRONG_CDRL),
+        (CDRL_IMAGES, WRONG_CDRL_IMAGES),
+    ] {
         assert_eq!(refusal(base, &[]), None, "{}", base.0);
         for assignment in wrong {
             let text = refusal(base, &[assignment]).unwrap_or_else(|| panic!("{}: {assignment} passes", base.0));
@@ -177,6 +201,8 @@ fn settings_that_do_not_fit_name_what_they_do_not_fit() {
             &["algorithm.energy: bytes of parameters = 3221", "to 2147483648"],
         ),
         (CD, &["algorithm.energy.kind=conv"], &["unknown"]),
+        (CD, &["algorithm.optimizer.momentum=0.5"], &["unknown setting algorithm.optimizer.momentum"]),
+        (CD_HMC, &["algorithm.optimizer.beta1=0.5"], &["unknown field `beta1`", "momentum"]),
         (CD_IMAGES, &["algorithm.energy.widths=[16384, 16384]"], &["algorithm.energy: bytes", "to 2147483648"]),
         (CDRL, &[&format!("algorithm.energy.widths={wide}")], &["algorithm.energy: bytes", "to 2147483648"]),
         (CDRL, &["algorithm.initializer.width=16384"], &["algorithm.initializer: bytes", "to 2147483648"]),

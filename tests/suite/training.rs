@@ -8,10 +8,10 @@ use ebm::diffusion::{InitializerConfig, MlpInitializerConfig, StepRule};
 use ebm::energy::{ConvConfig, ConvEnergy, Energy, EnergyConfig, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy};
 use ebm::io::{Checkpoint, RunDir};
 use ebm::nn::{Params, UNetConfig};
-use ebm::optim::{Adam, AdamConfig, Ema};
+use ebm::optim::{Adam, AdamConfig, Ema, OptimizerConfig, RateConfig, SgdConfig};
 use ebm::prelude::*;
 use ebm::run::{Control, Registry, RunConfig, Trainer, TrainerConfig, restore};
-use ebm::sample::Langevin;
+use ebm::sample::{Langevin, SamplerConfig, SamplerKind};
 use ebm::train::contrastive_divergence::Config;
 use ebm::train::{
     Algorithm, ContrastiveDivergence, Known, Model, RecoveryLikelihood, ReplayConfig, SampleRequest, Training,
@@ -24,7 +24,7 @@ fn config() -> Config {
     Config {
         batch: 32,
         energy: EnergyConfig::Mlp(MlpConfig { hidden: vec![32, 32], ..Default::default() }),
-        langevin: Langevin { steps: 3, step_size: 0.02, ..Default::default() },
+        langevin: Langevin { steps: 3, step_size: 0.02, ..Default::default() }.into(),
         replay: ReplayConfig { size: 100, ..Default::default() },
         energy_l2: 0.01,
         data_noise: 0.01,
@@ -116,6 +116,26 @@ fn the_chain_kernel_samples_with_averaged_weights() {
         let pairs = run(true).into_iter().zip(run(false));
         let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         assert!(off < 1e-5, "{device}: {off:e}");
+    }
+}
+
+/// Other moves and another optimiser; refused moves are seen.
+#[test]
+fn runs_with_tested_moves_and_plain_descent_resume_exactly() {
+    for (name, kind, leapfrog, step_size) in
+        [("mala", SamplerKind::Mala, None, 0.02), ("hmc", SamplerKind::Hmc, Some(2), 0.2)]
+    {
+        let rate = RateConfig { lr: 0.01, decay_from: 5, decay_until: 15, ..Default::default() };
+        let config = Config {
+            langevin: SamplerConfig { kind, leapfrog, step_size, ..config().langevin },
+            optimizer: OptimizerConfig::Sgd(SgdConfig { clip_norm: 0.5, rate, ..Default::default() }),
+            ..config()
+        };
+        resumes_exactly(name, &|device| Box::new(build(&config, device)));
+        let mut training = start(Box::new(build(&config, &Device::Oracle)), &Device::Oracle, true);
+        let report = pollster::block_on(async { training.advance().await.read().values().await }).unwrap();
+        let rate = report.get("acceptance").unwrap();
+        assert!((0.5..=1.0).contains(&rate), "{name}: {rate}");
     }
 }
 
@@ -236,7 +256,8 @@ fn the_published_presets_have_the_published_sizes() {
 #[test]
 fn an_exploding_energy_stops_the_run_and_keeps_the_last_good_checkpoint() {
     let mut bad = config();
-    bad.optimizer.rate.lr = 50.0;
+    let rate = RateConfig { lr: 50.0, ..Default::default() };
+    bad.optimizer = OptimizerConfig::Adam(AdamConfig { rate, ..Default::default() });
     bad.energy_l2 = 0.0;
     let run = RunDir::create(folder("explode"), "").unwrap();
     let mut cd = start(Box::new(build(&bad, &Device::oracle())), &Device::oracle(), true);

@@ -1,0 +1,134 @@
+//! Out-of-distribution detection: whether the energy of a trained model tells other data from its own.
+
+use super::measures::energies;
+use super::{Score, Scores, Session};
+use crate::data::{Dataset, Split, Values};
+use crate::energy::Energy;
+use crate::error::{Error, Result};
+use crate::io::atomic;
+use crate::metrics::{auc, average_precision};
+use crate::plot::{Curves, quantiles};
+use crate::tensor::Key;
+
+/// Samples whose energies are computed at once.
+const AT_ONCE: usize = 250;
+
+/// Sets that are made rather than loaded, by name.
+pub const BUILT_IN: [(&str, &str); 3] = [
+    ("interpolation", "means of two of the model's own samples"),
+    ("constant", "images of one colour"),
+    ("uniform", "independent uniform numbers on the box of the data"),
+];
+
+/// The set that `spec` names, `n` samples or fewer: one of [`BUILT_IN`], made from held-out `data` and their box, or a data
+/// set.
+///
+/// # Errors
+/// Its samples have another shape than the data, or it cannot be loaded.
+pub fn set(session: &Session, spec: &str, data: &Dataset, n: usize) -> Result<Dataset> {
+    let key = session.key().named("outliers").named(spec);
+    let (shape, size) = (&data.sample_shape, data.sample_len());
+    let bounds = session.bounds();
+    let interval = |d: usize| bounds[d.min(bounds.len() - 1)];
+    let uniform = |i: usize, d: usize| interval(d)[0] + (interval(d)[1] - interval(d)[0]) * key.uniform(i as u64);
+    let made: Vec<f32> = match (spec, shape.len()) {
+        ("interpolation", _) => interpolations(data, n, &key),
+        ("uniform", _) => (0..n * size).map(|i| uniform(i, i % size) as f32).collect(),
+        ("constant", 3) => {
+            let channels = shape[2];
+            (0..n * size).map(|i| uniform(i / size * channels + i % channels, 0) as f32).collect()
+        }
+        ("constant", _) => return Err(Error::setting(format!("constant: only images are, the data are {shape:?}"))),
+        _ => {
+            let other = session.registry.load(spec, Split::Test)?;
+            if other.sample_shape != *shape {
+                let theirs = &other.sample_shape;
+                return Err(Error::setting(format!(
+                    "{} has samples of shape {theirs:?}, the model of {shape:?}",
+                    other.name
+                )));
+            }
+            return Ok(other);
+        }
+    };
+    Ok(Dataset::new(spec, shape.clone(), Values::F32(made)))
+}
+
+/// `n` means of two different samples.
+fn interpolations(data: &Dataset, n: usize, key: &Key) -> Vec<f32> {
+    let (one, other) = (key.named("one"), key.named("other"));
+    let pair = |i: u64| {
+        let a = one.below(i, data.len());
+        let b = (a + 1 + other.below(i, (data.len() - 1).max(1))) % data.len();
+        let rows = data.rows(&[a, b]);
+        (0..data.sample_len()).map(|d| 0.5 * (rows[d] + rows[data.sample_len() + d])).collect::<Vec<_>>()
+    };
+    (0..n as u64).flat_map(pair).collect()
+}
+
+/// Energies of the first `n` samples of `data`, or of all if there are fewer.
+pub fn energies_of(session: &Session, energy: &dyn Energy, data: &Dataset, n: usize) -> Result<Vec<f32>> {
+    let rows = data.rows(&(0..n.min(data.len())).collect::<Vec<_>>());
+    energies(energy, &session.device, &data.sample_shape, &rows, AT_ONCE)
+}
+
+/// AUROC and AUPRC of E telling outliers from held-out data of the model, outliers being the positives: 1 when every
+/// outlier has the higher energy. Errors: DeLong et al. 1988 for AUROC, 200 bootstrap copies for AUPRC.
+pub fn scores(name: &str, outside: &[f32], inside: &[f32], key: &Key) -> [Score; 2] {
+    let (roc, pr) = (auc(outside, inside), average_precision(outside, inside, key));
+    let counts = format!("{} outliers", outside.len());
+    let score = |what: &str, value, error, chance| {
+        Score::new(format!("{what}.{name}"), value)
+            .error(error)
+            .against("chance", chance)
+            .note(&counts)
+            .of(inside.len())
+    };
+    [score("auroc", roc.value, roc.error, 0.5), score("auprc", pr.value, pr.error, pr.chance)]
+}
+
+/// What `ebm ood` does: `outside` against `inside` (the run's own data if not told), `n` samples of each, and the histograms of
+/// the energies in `plots/ood.svg` of the run's folder; the scores are kept there as `ood.json`.
+pub fn detect(session: &Session, inside: Option<&str>, outside: &[String], n: usize) -> Result<Scores> {
+    let spec = inside.unwrap_or(&session.config.data);
+    let data = session.registry.load(spec, Split::Test)?;
+    let ours = &session.data.sample_shape;
+    if data.sample_shape != *ours {
+        return Err(Error::setting(format!(
+            "{} has samples of shape {:?}, the model of {ours:?}",
+            data.name, data.sample_shape
+        )));
+    }
+    // All sets are there before anything is computed.
+    let sets: Vec<Dataset> = outside.iter().map(|spec| set(session, spec, &data, n)).collect::<Result<_>>()?;
+    let energy = session.algorithm().energy();
+    let known = energies_of(session, &*energy, &data, n)?;
+    let key = session.key().named("ood");
+    let (mut list, mut drawn) = (Vec::new(), vec![(spec.to_string(), known.clone())]);
+    for (name, set) in outside.iter().zip(&sets) {
+        let found = energies_of(session, &*energy, set, n)?;
+        list.extend(scores(name, &found, &known, &key.named(name)));
+        drawn.push((name.clone(), found));
+    }
+    atomic::write_bytes(session.run.plot("ood.svg"), histograms(&drawn).as_bytes())?;
+    let scores = Scores {
+        step: session.training.done(),
+        seed: session.config.seed,
+        weights: "ema".into(),
+        reference: spec.to_string(),
+        scores: list,
+        skipped: Vec::new(),
+    };
+    atomic::write_bytes(session.run.root().join("ood.json"), scores.to_json().as_bytes())?;
+    Ok(scores)
+}
+
+/// Histograms of several sets over the range that holds 98 % of each.
+fn histograms(sets: &[(String, Vec<f32>)]) -> String {
+    let ends: Vec<[f32; 2]> = sets.iter().map(|(_, energies)| quantiles(energies, 0.01, 0.99)).collect();
+    let lo = ends.iter().fold(f32::INFINITY, |lo, e| lo.min(e[0]));
+    let hi = ends.iter().fold(f32::NEG_INFINITY, |hi, e| hi.max(e[1]));
+    let range = if hi > lo { [lo, hi] } else { [lo - 0.5, lo + 0.5] };
+    let chart = Curves::new("share of samples by energy").along("energy");
+    sets.iter().fold(chart, |chart, (name, energies)| chart.histogram(name, energies, range)).svg()
+}

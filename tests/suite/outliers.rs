@@ -1,0 +1,91 @@
+//! `ebm ood`: a trained energy against other data, with what is refused.
+
+use crate::cli;
+use ebm::prelude::*;
+use ebm::run::{Control, Registry, RunConfig, Session, outliers};
+use std::sync::atomic::AtomicBool;
+
+/// A short run on small data; returns its folder.
+pub fn trained(name: &str, preset: &str, set: &[&str]) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("ebm-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    let set: Vec<String> = set.iter().map(|s| s.to_string()).collect();
+    let registry = Registry::standard();
+    let config = RunConfig::load(&registry, preset, &set).unwrap();
+    let mut session = Session::create(&registry, config, &Device::oracle(), Some(&folder)).unwrap();
+    session.train(Control { stop: &AtomicBool::new(false), progress: &mut |_| () }).unwrap();
+    folder
+}
+
+const POINTS: &[&str] = &[
+    "data=toy:two-moons:500",
+    "trainer.steps=3",
+    "trainer.sample_every=0",
+    "algorithm.batch=16",
+    "algorithm.energy.hidden=[8]",
+    "algorithm.langevin.steps=2",
+];
+
+#[test]
+fn sets_are_made_loaded_or_refused_and_scores_kept_with_their_error() {
+    let folder = trained("ood", "cd/eight-gaussians-small", POINTS);
+    let session = Session::open_model(&Registry::standard(), &folder, &Device::oracle()).unwrap();
+    let names: Vec<String> = ["uniform", "interpolation", "toy:swiss-roll:300"].map(String::from).into();
+    let scores = outliers::detect(&session, None, &names, 200).unwrap();
+    let words: Vec<&str> = scores.scores.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(words[..2], ["auroc.uniform", "auprc.uniform"]);
+    assert_eq!(words[4..], ["auroc.toy:swiss-roll:300", "auprc.toy:swiss-roll:300"]);
+    assert!(scores.scores.iter().all(|s| (0.0..=1.0).contains(&s.value) && s.error.unwrap() < 0.2 && s.n == 200));
+    let svg = std::fs::read_to_string(session.run.plot("ood.svg")).unwrap();
+    assert!(svg.contains("energy") && svg.contains("swiss-roll"));
+    assert_eq!(std::fs::read_to_string(folder.join("ood.json")).unwrap(), scores.to_json());
+
+    // Means of two points lie within the hull of the points; uniform ones fill the box.
+    let data = session.registry.load("toy:two-moons:500", ebm::data::Split::Test).unwrap();
+    let rows = |set: &ebm::data::Dataset| set.rows(&(0..set.len()).collect::<Vec<_>>());
+    let extent = |v: &[f32]| v.iter().fold([f32::MAX, f32::MIN], |[lo, hi], v| [lo.min(*v), hi.max(*v)]);
+    let of = |spec: &str| extent(&rows(&outliers::set(&session, spec, &data, 400).unwrap()));
+    let [lo, hi] = extent(&rows(&data));
+    let mixed = of("interpolation");
+    assert!(mixed[0] > lo && mixed[1] < hi, "{mixed:?} in {lo} {hi}");
+    let uniform = of("uniform");
+    assert!((uniform[0] + 1.0).abs() < 0.02 && (uniform[1] - 1.5).abs() < 0.02, "{uniform:?}");
+
+    let dir = folder.to_str().unwrap();
+    let refused = |words: &[&str], expected: &str| {
+        let line = cli::error(&[&["ood", dir, "--device", "oracle"], words].concat());
+        assert!(line.contains(expected), "{line}");
+    };
+    refused(&["--out", "constant"], "only images");
+    refused(&["--out", "uniform-noise:8x8x1:20"], "shape [8, 8, 1], the model of [2]");
+    refused(&["--in", "uniform-noise:8x8x1:20", "--out", "uniform"], "the model of [2]");
+    refused(&["--out", "nothing"], "unknown data 'nothing'");
+    refused(&["--out", "uniform", "--n", "0"], "n = 0: use 1 to");
+    refused(&[], "--out <SPEC>");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// Of an image each channel has one value, other ones in other images.
+#[test]
+fn constant_images_have_one_colour() {
+    let set = [
+        "data=uniform-noise:8x8x3:64",
+        "trainer.steps=1",
+        "trainer.sample_every=0",
+        "algorithm.batch=4",
+        "algorithm.replay.size=8",
+        "algorithm.energy.widths=[4]",
+        "algorithm.langevin.steps=1",
+    ];
+    let folder = trained("ood-constant", "cd/cifar10", &set);
+    let session = Session::open_model(&Registry::standard(), &folder, &Device::oracle()).unwrap();
+    let data = session.registry.load("uniform-noise:8x8x3:64", ebm::data::Split::Test).unwrap();
+    let images = outliers::set(&session, "constant", &data, 20).unwrap();
+    let rows = images.rows(&(0..20).collect::<Vec<_>>());
+    let images: Vec<&[f32]> = rows.chunks_exact(8 * 8 * 3).collect();
+    assert!(images.iter().all(|image| image.chunks_exact(3).all(|pixel| pixel == &image[..3])));
+    assert!(
+        images[0][0] != images[1][0] && images[0][0] != images[0][1] && rows.iter().all(|v| (0.0..1.0).contains(v))
+    );
+    std::fs::remove_dir_all(folder).unwrap();
+}
