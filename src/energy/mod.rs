@@ -4,11 +4,15 @@ mod analytic;
 mod conv;
 mod level;
 mod mlp;
+mod multi_scale;
+mod scale_net;
 
 pub use analytic::{GaussianMixture, Quadratic};
 pub use conv::{ConvConfig, ConvEnergy};
 pub use level::{ConditionedEnergy, LevelEnergy, LevelEnergyConfig};
 pub use mlp::{MlpConfig, MlpEnergy};
+pub use multi_scale::{MultiScale, MultiScaleConfig};
+pub use scale_net::Weights;
 
 use crate::autodiff::{grad, grad_graph};
 use crate::error::{Error, Result};
@@ -45,11 +49,62 @@ pub trait Energy {
         let both = self.energy(&Tensor::concat(&[a, b], 0));
         (both.narrow(0, 0, a.dim(0)), both.narrow(0, a.dim(0), b.dim(0)))
     }
+
+    /// The energies whose sum it is, `[N, S]`: those of the scales of a [`MultiScale`] energy, else one. Losses take means
+    /// over them.
+    fn parts(&self, x: &Tensor) -> Tensor {
+        self.energy(x).reshape([x.dim(0), 1])
+    }
+
+    /// The [parts](Energy::parts) of two batches from one forward pass.
+    fn pair_parts(&self, a: &Tensor, b: &Tensor) -> (Tensor, Tensor) {
+        let both = self.parts(&Tensor::concat(&[a, b], 0));
+        (both.narrow(0, 0, a.dim(0)), both.narrow(0, a.dim(0), b.dim(0)))
+    }
+
+    /// The energy of a batch whose sample n has class `labels[n]`, where the net can be told classes.
+    fn labelled<'a>(&'a self, _labels: &Tensor) -> Option<Box<dyn Energy + 'a>> {
+        None
+    }
+
+    /// What a net does once per training step besides being differentiated: a step of power iteration for its spectrally
+    /// normalised weights.
+    fn update_norms(&self) {}
+}
+
+impl<E: Energy + ?Sized> Energy for &E {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        (**self).energy(x)
+    }
+
+    fn parts(&self, x: &Tensor) -> Tensor {
+        (**self).parts(x)
+    }
+
+    fn labelled<'a>(&'a self, labels: &Tensor) -> Option<Box<dyn Energy + 'a>> {
+        (**self).labelled(labels)
+    }
+
+    fn update_norms(&self) {
+        (**self).update_norms()
+    }
 }
 
 impl<E: Energy + ?Sized> Energy for Box<E> {
     fn energy(&self, x: &Tensor) -> Tensor {
         (**self).energy(x)
+    }
+
+    fn parts(&self, x: &Tensor) -> Tensor {
+        (**self).parts(x)
+    }
+
+    fn labelled<'a>(&'a self, labels: &Tensor) -> Option<Box<dyn Energy + 'a>> {
+        (**self).labelled(labels)
+    }
+
+    fn update_norms(&self) {
+        (**self).update_norms()
     }
 }
 
@@ -59,6 +114,10 @@ pub struct Frozen<'a, E: ?Sized>(pub &'a E, pub &'a Params);
 impl<E: Energy + ?Sized> Energy for Frozen<'_, E> {
     fn energy(&self, x: &Tensor) -> Tensor {
         self.1.frozen(|| self.0.energy(x))
+    }
+
+    fn parts(&self, x: &Tensor) -> Tensor {
+        self.1.frozen(|| self.0.parts(x))
     }
 }
 
@@ -70,6 +129,8 @@ pub enum EnergyConfig {
     Mlp(MlpConfig),
     /// Residual convolutions, for images.
     Conv(ConvConfig),
+    /// A sum over resolutions, for images; can be told classes.
+    MultiScale(MultiScaleConfig),
 }
 
 impl EnergyConfig {
@@ -78,18 +139,28 @@ impl EnergyConfig {
         match self {
             EnergyConfig::Mlp(config) => config.check(name),
             EnergyConfig::Conv(config) => config.check(name),
+            EnergyConfig::MultiScale(config) => config.check(name),
         }
     }
 
     /// Declares the energy's parameters for samples of shape `item` (`[D]` or `[H, W, C]`).
     pub fn build(&self, scope: &Scope, item: &[usize]) -> Result<Box<dyn Energy>> {
+        self.build_for(scope, item, 0)
+    }
+
+    /// [`EnergyConfig::build`] for an energy that is [told](Energy::labelled) one of `classes` classes; 0 for none.
+    pub fn build_for(&self, scope: &Scope, item: &[usize], classes: usize) -> Result<Box<dyn Energy>> {
         match (self, item) {
+            (EnergyConfig::MultiScale(config), [_, _, c]) => Ok(Box::new(MultiScale::new(scope, *c, config, classes))),
+            _ if classes > 0 => Err(Error::setting(
+                "algorithm.conditional = true: this energy has no place for a label; use energy.kind = \"multi_scale\"",
+            )),
             (EnergyConfig::Mlp(config), [inputs]) => Ok(Box::new(MlpEnergy::new(scope, *inputs, config))),
             (EnergyConfig::Conv(config), [_, _, channels]) => Ok(Box::new(ConvEnergy::new(scope, *channels, config))),
             (EnergyConfig::Mlp(_), _) => Err(Error::setting(format!(
                 "an mlp energy takes points, the data are {item:?}; use energy.kind = \"conv\""
             ))),
-            (EnergyConfig::Conv(_), _) => Err(Error::setting(format!(
+            (EnergyConfig::Conv(_) | EnergyConfig::MultiScale(_), _) => Err(Error::setting(format!(
                 "a conv energy takes images, the data are {item:?}; use energy.kind = \"mlp\""
             ))),
         }

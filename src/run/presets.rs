@@ -9,6 +9,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("cd/fashion-mnist", include_str!("presets/cd/fashion-mnist.toml")),
     ("cd/mnist", include_str!("presets/cd/mnist.toml")),
     ("cd/cifar10", include_str!("presets/cd/cifar10.toml")),
+    ("improved-cd/eight-gaussians", include_str!("presets/improved-cd/eight-gaussians.toml")),
+    ("improved-cd/rings", include_str!("presets/improved-cd/rings.toml")),
     ("cdrl/checkerboard", include_str!("presets/cdrl/checkerboard.toml")),
     ("cdrl/checkerboard-small", include_str!("presets/cdrl/checkerboard-small.toml")),
     ("cdrl/eight-gaussians", include_str!("presets/cdrl/eight-gaussians.toml")),

@@ -15,12 +15,13 @@ pub struct Chain<'a> {
     step: LangevinStep,
     after_each: Option<Box<dyn Fn(Tensor) -> Tensor + 'a>>,
     tracked: usize,
+    noise_first: f64,
 }
 
 impl<'a> Chain<'a> {
     /// K equal steps.
     pub fn new(steps: usize, step: LangevinStep) -> Chain<'a> {
-        Chain { steps, step, after_each: None, tracked: 0 }
+        Chain { steps, step, after_each: None, tracked: 0, noise_first: 0.0 }
     }
 
     /// Changes the chains after each step: puts known parts back, for instance.
@@ -34,6 +35,11 @@ impl<'a> Chain<'a> {
         Chain { tracked: steps, ..self }
     }
 
+    /// Adds noise of this deviation before the gradient of each step is taken.
+    pub fn noise_first(self, noise: f64) -> Chain<'a> {
+        Chain { noise_first: noise, ..self }
+    }
+
     /// Where the chains `x_0 [N, ...]` end; a constant, unless steps are [tracked](Chain::tracked). Step k draws its noise
     /// from `key.index(k)`.
     pub fn run(&self, energy: &dyn Energy, x_0: &Tensor, key: &Key) -> Tensor {
@@ -44,9 +50,12 @@ impl<'a> Chain<'a> {
         let constant = self.steps - self.tracked.min(self.steps);
         let mut x = x_0.detach();
         for k in 0..self.steps {
-            let tracked = k >= constant;
+            let (tracked, key) = (k >= constant, key.index(k as u64));
+            if self.noise_first > 0.0 {
+                x = x + Tensor::normal(x_0.device(), x_0.shape(), &key).mul_scalar(self.noise_first);
+            }
             let gradient = if tracked { energy.gradient_graph(&x) } else { energy.gradient(&x) };
-            x = self.step.apply(&x, &gradient, &key.index(k as u64));
+            x = self.step.apply(&x, &gradient, &key);
             if let Some(change) = &self.after_each {
                 x = change(x);
             }
@@ -75,13 +84,16 @@ pub struct Langevin {
     pub temperature: f64,
     /// The standard deviation of the noise per step, where it is not `sqrt(2 step_size temperature)`.
     pub noise_scale: Option<f64>,
+    /// Whether a step adds its noise before the gradient is taken, `x' = x + noise xi`, `x'' = clip(x' - step_size dE/dx')`: the
+    /// order of the authors of improved contrastive divergence.
+    pub noise_first: bool,
     /// Keeps every coordinate in this interval.
     pub clip: Option<(f64, f64)>,
 }
 
 impl Default for Langevin {
     fn default() -> Langevin {
-        Langevin { steps: 20, step_size: 0.01, temperature: 1.0, noise_scale: None, clip: None }
+        Langevin { steps: 20, step_size: 0.01, temperature: 1.0, noise_scale: None, noise_first: false, clip: None }
     }
 }
 
@@ -102,8 +114,9 @@ impl Langevin {
 
     /// The chain with these settings.
     pub fn chain(&self) -> Chain<'static> {
-        let step = LangevinStep::new(self.step_size, self.noise());
-        Chain::new(self.steps, self.clip.map_or(step.clone(), |(lo, hi)| step.clip(lo, hi)))
+        let (before, after) = if self.noise_first { (self.noise(), 0.0) } else { (0.0, self.noise()) };
+        let step = LangevinStep::new(self.step_size, after);
+        Chain::new(self.steps, self.clip.map_or(step.clone(), |(lo, hi)| step.clip(lo, hi))).noise_first(before)
     }
 
     /// Where the chains `x_0 [N, ...]` end, as a constant.
