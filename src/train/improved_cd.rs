@@ -75,11 +75,11 @@ impl Algorithm for ImprovedCd {
 
 /// An energy under training.
 pub struct ImprovedCd {
-    config: Config,
-    energy: Box<dyn Energy>,
-    learner: Learner,
+    pub(super) config: Config,
+    pub(super) energy: Box<dyn Energy>,
+    pub(super) learner: Learner,
     memory: Reservoir,
-    data: Loader,
+    pub(super) data: Loader,
     health: Health,
 }
 
@@ -132,7 +132,7 @@ impl ImprovedCd {
     }
 
     /// L_KL, whose gradient flows through `x_k` alone; none where both weights are 0.
-    fn kl_loss(&self, it: &mut Iteration, energy: &dyn Energy, x_k: &Tensor) -> Option<Tensor> {
+    pub(super) fn kl_loss(&self, it: &mut Iteration, energy: &dyn Energy, x_k: &Tensor) -> Option<Tensor> {
         let kl = &self.config.kl;
         let low = (kl.energy > 0.0).then(|| kl.energy * Frozen(energy, &self.learner.params).parts(x_k).mean());
         let spread = (kl.entropy > 0.0).then(|| {
@@ -145,7 +145,7 @@ impl ImprovedCd {
 
 /// `log min_j |x_i - others_j|`, `[N]`: up to constants the entropy of the law of x by nearest neighbours (Kozachenko &
 /// Leonenko 1987), per dimension.
-fn nearest(x: &Tensor, others: &Tensor) -> Tensor {
+pub(super) fn nearest(x: &Tensor, others: &Tensor) -> Tensor {
     let flat = |x: &Tensor| x.reshape([x.dim(0), x.numel() / x.dim(0)]);
     // The small number keeps the logarithm of a distance of 0 finite.
     0.5 * flat(x).pairwise_sq_distances(&flat(others)).min_axes(&[1]).add_scalar(1e-12).log()

@@ -10,6 +10,8 @@ mod health;
 mod image_moves;
 pub mod improved_cd;
 mod improved_cd_config;
+#[cfg(test)]
+mod improved_cd_tests;
 mod initializer_learner;
 mod iteration;
 mod learner;
