@@ -184,7 +184,12 @@ fn unpacked(rows: &Tensor, sample: &[usize], key: &Key) -> Tensor {
     let (high, top) = (over(rows), over(&over(rows)));
     let parts = [rows - high.mul_scalar(256.0), high - top.mul_scalar(256.0), top].map(|part| part.unsqueeze(-1));
     let bytes = Tensor::concat(&parts.each_ref(), 2).reshape([n, d.next_multiple_of(3)]).narrow(1, 0, d);
-    let noise = Tensor::uniform(rows.device(), [n, d], key);
+    // Noise in steps of 2^-14: a byte and 15 more bits fit an f32, so that rounding never reaches the next byte.
+    let noise = Tensor::uniform(rows.device(), [n, d], key)
+        .mul_scalar(16384.0)
+        .floor()
+        .add_scalar(0.5)
+        .mul_scalar(1.0 / 16384.0);
     (bytes + noise).mul_scalar(1.0 / 256.0).reshape([&[n], sample].concat())
 }
 
