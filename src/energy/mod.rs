@@ -72,41 +72,30 @@ pub trait Energy {
     fn update_norms(&self) {}
 }
 
-impl<E: Energy + ?Sized> Energy for &E {
-    fn energy(&self, x: &Tensor) -> Tensor {
-        (**self).energy(x)
-    }
+/// A pointer to an energy is that energy.
+macro_rules! forward {
+    ($($pointer:ty)*) => { $(
+        impl<E: Energy + ?Sized> Energy for $pointer {
+            fn energy(&self, x: &Tensor) -> Tensor {
+                (**self).energy(x)
+            }
 
-    fn parts(&self, x: &Tensor) -> Tensor {
-        (**self).parts(x)
-    }
+            fn parts(&self, x: &Tensor) -> Tensor {
+                (**self).parts(x)
+            }
 
-    fn labelled<'a>(&'a self, labels: &Tensor) -> Option<Box<dyn Energy + 'a>> {
-        (**self).labelled(labels)
-    }
+            fn labelled<'a>(&'a self, labels: &Tensor) -> Option<Box<dyn Energy + 'a>> {
+                (**self).labelled(labels)
+            }
 
-    fn update_norms(&self) {
-        (**self).update_norms()
-    }
+            fn update_norms(&self) {
+                (**self).update_norms()
+            }
+        }
+    )* };
 }
 
-impl<E: Energy + ?Sized> Energy for Box<E> {
-    fn energy(&self, x: &Tensor) -> Tensor {
-        (**self).energy(x)
-    }
-
-    fn parts(&self, x: &Tensor) -> Tensor {
-        (**self).parts(x)
-    }
-
-    fn labelled<'a>(&'a self, labels: &Tensor) -> Option<Box<dyn Energy + 'a>> {
-        (**self).labelled(labels)
-    }
-
-    fn update_norms(&self) {
-        (**self).update_norms()
-    }
-}
+forward! { &E Box<E> }
 
 /// An energy whose parameters are constants, whatever is asked of it: `E_{stop(theta)}(x)`.
 pub struct Frozen<'a, E: ?Sized>(pub &'a E, pub &'a Params);

@@ -52,7 +52,7 @@ impl MultiScaleConfig {
         check::within(format!("{name}.width"), self.width, 1..=check::MOST_WIDE)?;
         check::within(format!("{name}.blocks"), self.blocks, 0..=check::MOST_LAYERS)?;
         check::within(format!("{name}.attention"), self.attention, 0..=self.scales[0].len())?;
-        let uneven = |w: &&usize| self.norm && **w > 128 && **w % 32 != 0;
+        let uneven = |w: &&usize| self.norm && **w > 128 && !w.is_multiple_of(32);
         match self.scales.iter().flatten().chain([&self.width]).find(uneven) {
             Some(width) => check::ensure(false, scales, width, "normalised widths above 128 are multiples of 32"),
             None => Ok(()),

@@ -105,3 +105,47 @@ pub(super) fn chance(x: &Tensor, name: &str, p: f64, key: &Key) -> Tensor {
     let u = Tensor::uniform(x.device(), [x.dim(0)], &key.named(name));
     u.less(&Tensor::scalar(x.device(), p)).per_sample(x)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::Device;
+
+    /// Radius and angle of each point after `moves`, from (2, 0).
+    fn moved(moves: PlaneMoves) -> Vec<(f64, f64)> {
+        let x = Tensor::new(&Device::oracle(), [4000, 2], &[2.0, 0.0].repeat(4000));
+        let y = Moves::Plane(moves).apply(&x, &Key::new(1)).to_f64().unwrap();
+        y.chunks(2).map(|p| (p[0].hypot(p[1]), p[1].atan2(p[0]))).collect()
+    }
+
+    #[test]
+    fn points_turn_by_eighths_and_jump_with_their_probabilities() {
+        let still = PlaneMoves { rotate: 0.0, reflect: 0.0, jump: 0.0, jump_std: 0.5 };
+        assert!(moved(still.clone()).iter().all(|p| *p == (2.0, 0.0)));
+        let mut counts = [0.0; 8];
+        for (radius, angle) in moved(PlaneMoves { rotate: 0.5, ..still.clone() }) {
+            let eighth = angle / FRAC_PI_4;
+            assert!((radius - 2.0).abs() < 1e-12 && (eighth - eighth.round()).abs() < 1e-12, "{radius} {angle}");
+            counts[eighth.round().rem_euclid(8.0) as usize] += 1.0 / 4000.0;
+        }
+        // Half of the points turn, an eighth of them by 0.
+        for (k, share) in counts.into_iter().enumerate() {
+            let want = if k == 0 { 0.5 + 0.5 / 8.0 } else { 0.5 / 8.0 };
+            assert!((share - want).abs() < 5.0 * (want * (1.0 - want) / 4000.0f64).sqrt(), "{k}: {share}");
+        }
+        // E|x - x'|^2 = p 2 std^2, with variance p 2 (2 std^2)^2 - its square.
+        let x = Tensor::zeros(&Device::oracle(), [4000, 2]);
+        let jumps = Moves::Plane(PlaneMoves { jump: 0.25, ..still }).apply(&x, &Key::new(2));
+        let (mean, want) = (jumps.square().sum().item().unwrap() / 4000.0, 0.25 * 0.5);
+        let deviation = ((0.25 * 2.0 * 0.25 - want * want) / 4000.0f64).sqrt();
+        assert!((mean - want).abs() < 5.0 * deviation, "{mean}");
+    }
+
+    #[test]
+    fn a_reflection_keeps_x_and_turns_y_round() {
+        let x = Tensor::new(&Device::oracle(), [1, 2], &[0.3, -0.4]);
+        let moves = PlaneMoves { rotate: 0.0, reflect: 1.0, jump: 0.0, jump_std: 0.0 };
+        let y = Moves::Plane(moves).apply(&x, &Key::new(1)).to_f64().unwrap();
+        assert!(y[0] == x.to_f64().unwrap()[0] && y[1] == -x.to_f64().unwrap()[1], "{y:?}");
+    }
+}
