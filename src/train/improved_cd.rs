@@ -78,7 +78,7 @@ pub struct ImprovedCd {
     pub(super) config: Config,
     pub(super) energy: Box<dyn Energy>,
     pub(super) learner: Learner,
-    memory: Reservoir,
+    pub(super) memory: Reservoir,
     pub(super) data: Loader,
     health: Health,
 }

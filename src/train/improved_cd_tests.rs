@@ -1,7 +1,7 @@
 //! The gradient through the last Langevin step against differences of first-order gradients, and the published sizes.
 
 use super::improved_cd::{Config, KlConfig};
-use super::{ImprovedCd, Iteration, ReservoirConfig};
+use super::{ImprovedCd, Iteration, Proposal, ReservoirConfig};
 use crate::autodiff::grad;
 use crate::data::{Dataset, Values};
 use crate::energy::{Energy, EnergyConfig, MlpConfig, MultiScaleConfig, Weights};
@@ -40,6 +40,14 @@ fn algorithm((data, config): (Dataset, Config), device: &Device) -> ImprovedCd {
     let algorithm = ImprovedCd::new(&config, data, device, &Key::new(1)).unwrap();
     let flat = algorithm.learner.params.flat();
     flat.set(flat.get() + Tensor::normal(device, flat.get().shape(), &Key::new(2)).mul_scalar(0.2));
+    // Seven batches of ends fill the memory.
+    for step in 0..7 {
+        let mut it = Iteration::new(device, &Key::new(step));
+        it.begin(step, false);
+        let start = algorithm.memory.propose(&mut it, N);
+        let shape = [&[N], &algorithm.data.data().sample_shape[..]].concat();
+        algorithm.memory.learn(&mut it, &start, &Tensor::uniform(device, shape, &Key::new(step).named("ends")));
+    }
     algorithm
 }
 

@@ -122,7 +122,7 @@ mod tests {
     fn points_turn_by_eighths_and_jump_with_their_probabilities() {
         let still = PlaneMoves { rotate: 0.0, reflect: 0.0, jump: 0.0, jump_std: 0.5 };
         assert!(moved(still.clone()).iter().all(|p| *p == (2.0, 0.0)));
-        let mut counts = [0.0; 8];
+        let mut counts = [0.0f64; 8];
         for (radius, angle) in moved(PlaneMoves { rotate: 0.5, ..still.clone() }) {
             let eighth = angle / FRAC_PI_4;
             assert!((radius - 2.0).abs() < 1e-12 && (eighth - eighth.round()).abs() < 1e-12, "{radius} {angle}");
@@ -130,8 +130,8 @@ mod tests {
         }
         // Half of the points turn, an eighth of them by 0.
         for (k, share) in counts.into_iter().enumerate() {
-            let want = if k == 0 { 0.5 + 0.5 / 8.0 } else { 0.5 / 8.0 };
-            assert!((share - want).abs() < 5.0 * (want * (1.0 - want) / 4000.0f64).sqrt(), "{k}: {share}");
+            let want: f64 = if k == 0 { 0.5 + 0.5 / 8.0 } else { 0.5 / 8.0 };
+            assert!((share - want).abs() < 5.0 * (want * (1.0 - want) / 4000.0).sqrt(), "{k}: {share}");
         }
         // E|x - x'|^2 = p 2 std^2, with variance p 2 (2 std^2)^2 - its square.
         let x = Tensor::zeros(&Device::oracle(), [4000, 2]);

@@ -59,7 +59,7 @@ pub struct Reservoir {
 }
 
 impl Reservoir {
-    /// A memory of fresh noise for samples of shape `sample`, `batch` of which move at a time. The settings are checked.
+    /// An empty memory of samples of shape `sample`, `batch` of which move at a time. The settings are checked.
     pub fn new(
         device: &Device,
         sample: &[usize],
@@ -69,14 +69,14 @@ impl Reservoir {
         key: &Key,
     ) -> Reservoir {
         let fresh = config.start.map_or_else(|| of.clone(), |(lo, hi)| DataBox::new(device, sample, &[[lo, hi]]));
-        let rows: Vec<usize> = [config.size + batch].into_iter().chain(sample.iter().copied()).collect();
-        let first = fresh.uniform(rows, &key.named("first"));
+        let packed = [sample.iter().product::<usize>().div_ceil(3)];
+        let row = if config.bytes { &packed[..] } else { sample };
         Reservoir {
             config: config.clone(),
             batch,
             sample: sample.to_vec(),
             fresh,
-            table: Var::new(&if config.bytes { packed(&first) } else { first }),
+            table: Var::new(&Tensor::zeros(device, [&[config.size + batch], row].concat())),
             slots: Slots { key: key.named("slots"), size: config.size as u64, batch: batch as u64 },
         }
     }
@@ -111,7 +111,10 @@ impl Proposal for Reservoir {
         let slots = self.slots.clone();
         let drawn = it.feed([n], move |step| slots.drawn("started", step, n));
         let kept = self.config.moves.apply(&self.read(&drawn, &it.key("bytes")), &it.key("moves"));
-        let restarts = it.uniform("restart", [n]).less(&Tensor::scalar(it.device(), self.config.restart));
+        // While the memory is empty every chain starts from noise.
+        let p = self.config.restart as f32;
+        let p = it.feed([1], move |step| vec![if step == 0 { 1.0 } else { p }]);
+        let restarts = it.uniform("restart", [n]).less(&p);
         let noise = self.noise(n, &it.key("noise"));
         Start { x: restarts.per_sample(&kept).where_(&noise, &kept), source: drawn }
     }
@@ -148,11 +151,10 @@ impl Slots {
         self.size.min(step * self.batch)
     }
 
-    /// `n` filled rows, drawn with replacement; at first, rows of noise.
+    /// `n` filled rows, drawn with replacement; row 0 while there are none.
     fn drawn(&self, name: &str, step: u64, n: usize) -> Vec<f32> {
-        let (key, filled) = (self.key.named(name).index(step), self.filled(step));
-        let among = if filled == 0 { self.size } else { filled };
-        (0..n as u64).map(|i| key.below(i, among as usize) as f32).collect()
+        let (key, filled) = (self.key.named(name).index(step), self.filled(step).max(1));
+        (0..n as u64).map(|i| key.below(i, filled as usize) as f32).collect()
     }
 
     /// Where the ends of iteration `step` go: all different, those that are not kept to the rows from `size` on.

@@ -7,7 +7,7 @@ use ebm::data::{Augment, Dataset, Split, Values};
 use ebm::diffusion::{InitializerConfig, MlpInitializerConfig, StepRule};
 use ebm::energy::{
     ConvConfig, ConvEnergy, Energy, EnergyConfig, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy,
-    MultiScaleConfig,
+    MultiScaleConfig, Weights,
 };
 use ebm::io::{Checkpoint, RunDir};
 use ebm::nn::{Params, UNetConfig};
@@ -186,6 +186,27 @@ fn improved_contrastive_divergence_of_images_resumes_exactly() {
     let plain = improved_cd::Config { conditional: false, ..config.clone() };
     let plain = ImprovedCd::new(&plain, labelled_images(), &device, &Key::new(1)).unwrap();
     assert!(plain.sample(&class(0), &Key::new(2)).err().unwrap().to_string().contains("is told none"));
+}
+
+/// Two scales, norms, spectral normalisation: the parts of a loss are means over both scales.
+#[test]
+fn an_energy_over_scales_trains_with_plain_contrastive_divergence() {
+    let (scales, weights) = (vec![vec![6, 8], vec![4]], Weights::Spectral);
+    let net = MultiScaleConfig { scales, width: 4, weights, ..Default::default() };
+    let config = Config { batch: 8, energy: EnergyConfig::MultiScale(net), ..config() };
+    let device = Device::open().unwrap_or(Device::Oracle);
+    let algorithm = ContrastiveDivergence::new(&config, labelled_images(), &device, &Key::new(1)).unwrap();
+    let energy = algorithm.energy();
+    let x = Tensor::uniform(&device, [3, 4, 4, 1], &Key::new(2));
+    let (parts, sums) = (energy.parts(&x).to_f64().unwrap(), energy.energy(&x).to_f64().unwrap());
+    assert!(parts.len() == 6 && (0..3).all(|i| (parts[2 * i] + parts[2 * i + 1] - sums[i]).abs() < 1e-6));
+    drop(energy);
+    let mut training = Training::new(Box::new(algorithm), &device, &Key::new(1), true);
+    for _ in 0..3 {
+        let report = pollster::block_on(async { training.advance().await.read().values().await }).unwrap();
+        report.check().unwrap();
+        assert!(report.get("gradient_norm").unwrap() > 0.0);
+    }
 }
 
 /// Two classes of tiny images.
