@@ -3,15 +3,17 @@
 use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::run::Registry;
-use crate::run::study::CdrlStudy;
+use crate::run::study::{CdrlStudy, ImprovedCdStudy, Net};
 use std::path::PathBuf;
 
 #[derive(clap::Subcommand)]
 pub enum Args {
     /// Initializer, shared noise and schedule on the checkerboard, sampled with fewer and fewer Langevin steps.
     Cdrl(CdrlArgs),
+    /// The KL term, its entropy, moves of the memory and nets: curves of the energy difference and of gradient norms.
+    ImprovedCd(ImprovedCdArgs),
 }
 
 #[derive(clap::Args)]
@@ -30,9 +32,51 @@ pub struct CdrlArgs {
     device: Option<String>,
 }
 
+#[derive(clap::Args)]
+pub struct ImprovedCdArgs {
+    /// The preset that the variants are made of.
+    #[arg(long, default_value = "improved-cd/fashion-mnist")]
+    preset: String,
+    /// Iterations of each training.
+    #[arg(long, default_value_t = 1000)]
+    steps: u64,
+    /// The nets, eight trainings each: plain, group-norm, attention, spectral-norm. All of them by default.
+    #[arg(long, value_delimiter = ',', value_parser = net)]
+    nets: Vec<Net>,
+    /// Change a setting of all trainings; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// The folder of the study; what is finished in it is kept.
+    #[arg(long, default_value = "runs/study-improved-cd")]
+    out: PathBuf,
+    /// auto, oracle, the number of an adapter, or part of its name.
+    #[arg(long)]
+    device: Option<String>,
+}
+
+fn net(name: &str) -> Result<Net> {
+    let known = || Net::ALL.map(Net::name).join(", ");
+    let found = Net::ALL.into_iter().find(|net| net.name() == name);
+    found.ok_or_else(|| Error::setting(format!("unknown net '{name}'; known: {}", known())))
+}
+
 pub fn run(registry: &Registry, args: &Args) -> Result<()> {
-    let Args::Cdrl(args) = args;
-    let device = choose_device(args.device.as_deref())?;
-    let study = CdrlStudy { steps: args.steps, overrides: args.overrides.clone(), out: args.out.clone() };
-    study.run(registry, &device, &mut |line| say!("{line}"), &mut progress::train)
+    match args {
+        Args::Cdrl(args) => {
+            let device = choose_device(args.device.as_deref())?;
+            let study = CdrlStudy { steps: args.steps, overrides: args.overrides.clone(), out: args.out.clone() };
+            study.run(registry, &device, &mut |line| say!("{line}"), &mut progress::train)
+        }
+        Args::ImprovedCd(args) => {
+            let device = choose_device(args.device.as_deref())?;
+            let study = ImprovedCdStudy {
+                preset: args.preset.clone(),
+                steps: args.steps,
+                nets: if args.nets.is_empty() { Net::ALL.into() } else { args.nets.clone() },
+                overrides: args.overrides.clone(),
+                out: args.out.clone(),
+            };
+            study.run(registry, &device, &mut |line| say!("{line}"), &mut progress::train)
+        }
+    }
 }

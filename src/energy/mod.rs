@@ -4,12 +4,16 @@ mod analytic;
 mod conv;
 mod level;
 mod mlp;
+mod multi_scale;
+mod scale_net;
 mod scaled;
 
 pub use analytic::{GaussianMixture, Quadratic};
 pub use conv::{ConvConfig, ConvEnergy};
 pub use level::{ConditionedEnergy, LevelEnergy, LevelEnergyConfig};
 pub use mlp::{MlpConfig, MlpEnergy};
+pub use multi_scale::{MultiScale, MultiScaleConfig};
+pub use scale_net::Weights;
 pub use scaled::Scaled;
 
 use crate::autodiff::{grad, grad_graph};
@@ -55,17 +59,57 @@ pub trait Energy {
         let both = self.energy(&Tensor::concat(&[a, b], 0));
         (both.narrow(0, 0, a.dim(0)), both.narrow(0, a.dim(0), b.dim(0)))
     }
-}
 
-impl<E: Energy + ?Sized> Energy for Box<E> {
-    fn energy(&self, x: &Tensor) -> Tensor {
-        (**self).energy(x)
+    /// The energies whose sum it is, `[N, S]`: those of the scales of a [`MultiScale`] energy, else one. Losses take means
+    /// over them.
+    fn parts(&self, x: &Tensor) -> Tensor {
+        self.energy(x).reshape([x.dim(0), 1])
     }
 
-    fn chain(&self, step: &LangevinStep, steps: usize, x_0: &Tensor, key: &Key) -> Option<Tensor> {
-        (**self).chain(step, steps, x_0, key)
+    /// The [parts](Energy::parts) of two batches from one forward pass.
+    fn pair_parts(&self, a: &Tensor, b: &Tensor) -> (Tensor, Tensor) {
+        let both = self.parts(&Tensor::concat(&[a, b], 0));
+        (both.narrow(0, 0, a.dim(0)), both.narrow(0, a.dim(0), b.dim(0)))
     }
+
+    /// The energy of a batch whose sample n has class `labels[n]`, where the net can be told classes.
+    fn labelled<'a>(&'a self, _labels: &Tensor) -> Option<Box<dyn Energy + 'a>> {
+        None
+    }
+
+    /// What a net does once per training step besides being differentiated: a step of power iteration for its spectrally
+    /// normalised weights.
+    fn update_norms(&self) {}
 }
+
+/// A pointer to an energy is that energy.
+macro_rules! forward {
+    ($($pointer:ty)*) => { $(
+        impl<E: Energy + ?Sized> Energy for $pointer {
+            fn energy(&self, x: &Tensor) -> Tensor {
+                (**self).energy(x)
+            }
+
+            fn chain(&self, step: &LangevinStep, steps: usize, x_0: &Tensor, key: &Key) -> Option<Tensor> {
+                (**self).chain(step, steps, x_0, key)
+            }
+
+            fn parts(&self, x: &Tensor) -> Tensor {
+                (**self).parts(x)
+            }
+
+            fn labelled<'a>(&'a self, labels: &Tensor) -> Option<Box<dyn Energy + 'a>> {
+                (**self).labelled(labels)
+            }
+
+            fn update_norms(&self) {
+                (**self).update_norms()
+            }
+        }
+    )* };
+}
+
+forward! { &E Box<E> }
 
 /// An energy whose parameters are constants, whatever is asked of it: `E_{stop(theta)}(x)`.
 pub struct Frozen<'a, E: ?Sized>(pub &'a E, pub &'a Params);
@@ -78,6 +122,10 @@ impl<E: Energy + ?Sized> Energy for Frozen<'_, E> {
     fn chain(&self, step: &LangevinStep, steps: usize, x_0: &Tensor, key: &Key) -> Option<Tensor> {
         self.0.chain(step, steps, x_0, key)
     }
+
+    fn parts(&self, x: &Tensor) -> Tensor {
+        self.1.frozen(|| self.0.parts(x))
+    }
 }
 
 /// Which energy to build, as it stands in a configuration file.
@@ -88,6 +136,8 @@ pub enum EnergyConfig {
     Mlp(MlpConfig),
     /// Residual convolutions, for images.
     Conv(ConvConfig),
+    /// A sum over resolutions, for images; can be told classes.
+    MultiScale(MultiScaleConfig),
 }
 
 impl EnergyConfig {
@@ -96,13 +146,23 @@ impl EnergyConfig {
         match self {
             EnergyConfig::Mlp(config) => config.check(name),
             EnergyConfig::Conv(config) => config.check(name),
+            EnergyConfig::MultiScale(config) => config.check(name),
         }
     }
 
     /// Declares the parameters of an energy for samples like those of `data`, points `[D]` or images `[H, W, C]`.
     pub fn build(&self, scope: &Scope, data: &Dataset) -> Result<Box<dyn Energy>> {
+        self.build_for(scope, data, 0)
+    }
+
+    /// [`EnergyConfig::build`] for an energy that is [told](Energy::labelled) one of `classes` classes; 0 for none.
+    pub fn build_for(&self, scope: &Scope, data: &Dataset, classes: usize) -> Result<Box<dyn Energy>> {
         let item = &data.sample_shape[..];
         match (self, item) {
+            (EnergyConfig::MultiScale(config), [_, _, c]) => Ok(Box::new(MultiScale::new(scope, *c, config, classes))),
+            _ if classes > 0 => Err(Error::setting(
+                "algorithm.conditional = true: this energy has no place for a label; use energy.kind = \"multi_scale\"",
+            )),
             (EnergyConfig::Mlp(config), [inputs]) => {
                 let net = MlpEnergy::new(scope, *inputs, config);
                 Ok(if config.gain.is_some() { Box::new(Scaled::to_box(net, &data.bounds())) } else { Box::new(net) })
@@ -111,7 +171,7 @@ impl EnergyConfig {
             (EnergyConfig::Mlp(_), _) => Err(Error::setting(format!(
                 "an mlp energy takes points, the data are {item:?}; use energy.kind = \"conv\""
             ))),
-            (EnergyConfig::Conv(_), _) => Err(Error::setting(format!(
+            (EnergyConfig::Conv(_) | EnergyConfig::MultiScale(_), _) => Err(Error::setting(format!(
                 "a conv energy takes images, the data are {item:?}; use energy.kind = \"mlp\""
             ))),
         }

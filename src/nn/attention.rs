@@ -1,6 +1,6 @@
 //! Self-attention over the positions of an image.
 
-use super::{GroupNorm, Init, Linear, Scope};
+use super::{GroupNorm, Init, Linear, Param, Scope};
 use crate::ops::attention::Attention;
 use crate::tensor::Tensor;
 
@@ -38,5 +38,42 @@ impl AttentionBlock {
         let part = |i: usize| qkv.narrow(2, i * c, c);
         let attended = part(0).scaled_dot_product_attention(&part(1), &part(2), Attention::default());
         x + &self.project.forward(&attended).reshape([n, h, w, c])
+    }
+}
+
+/// The self-attention of SAGAN (Zhang et al. 2019): `y = x + gamma softmax(q k^T) v`, q and k of C / 8 channels, linear in x,
+/// which is not normalised. It starts as the identity: gamma is zero.
+pub struct SelfAttention {
+    /// `C -> C / 8`
+    pub query: Linear,
+    /// `C -> C / 8`
+    pub key: Linear,
+    /// `C -> C`
+    pub value: Linear,
+    /// `[1]`
+    pub gamma: Param,
+}
+
+impl SelfAttention {
+    /// A block over `channels` channels.
+    pub fn new(scope: &Scope, channels: usize) -> SelfAttention {
+        let narrow = (channels / 8).max(1);
+        SelfAttention {
+            query: Linear::new(&scope.scope("query"), channels, narrow),
+            key: Linear::new(&scope.scope("key"), channels, narrow),
+            value: Linear::new(&scope.scope("value"), channels, channels),
+            gamma: scope.param("gamma", [1], Init::Constant(0.0)),
+        }
+    }
+
+    /// `x [N, H, W, C] -> [N, H, W, C]`
+    #[track_caller]
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let [n, h, w, c] = x.shape()[..] else { panic!("self-attention: x {} is not [N, H, W, C]", x.shape()) };
+        let pixels = x.reshape([n, h * w, c]);
+        let (query, key, value) = (&self.query, &self.key, &self.value);
+        let [q, k, v] = [query, key, value].map(|linear| linear.forward(&pixels));
+        let attended = q.scaled_dot_product_attention(&k, &v, Attention { scale: Some(1.0), ..Attention::default() });
+        x + attended.reshape([n, h, w, c]) * self.gamma.get()
     }
 }

@@ -11,7 +11,7 @@ mod params;
 mod regularise;
 mod unet;
 
-pub use attention::AttentionBlock;
+pub use attention::{AttentionBlock, SelfAttention};
 pub use conv::{Conv2d, ConvTranspose2d};
 pub use embedding::{Embedding, sinusoidal};
 pub use level_embedding::{LevelEmbedding, condition_index, level_features, look_up};

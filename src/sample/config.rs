@@ -41,6 +41,8 @@ pub struct SamplerConfig {
     pub temperature: f64,
     /// The noise of a Langevin step, where it is not `sqrt(2 step_size temperature)`.
     pub noise_scale: Option<f64>,
+    /// Whether a Langevin step adds its noise before the gradient is taken, see [`Langevin::noise_first`].
+    pub noise_first: bool,
     /// Keeps every coordinate in this interval: Langevin clips, the others bounce off its ends.
     pub clip: Option<(f64, f64)>,
     /// Runs whole Langevin chains in one kernel where there is one, see [`Langevin::fused`].
@@ -60,9 +62,9 @@ impl Default for SamplerConfig {
 
 impl From<Langevin> for SamplerConfig {
     fn from(langevin: Langevin) -> SamplerConfig {
-        let Langevin { steps, step_size, temperature, noise_scale, clip, fused } = langevin;
+        let Langevin { steps, step_size, temperature, noise_scale, noise_first, clip, fused } = langevin;
         let kind = SamplerKind::Langevin;
-        SamplerConfig { kind, steps, step_size, leapfrog: None, temperature, noise_scale, clip, fused }
+        SamplerConfig { kind, steps, step_size, leapfrog: None, temperature, noise_scale, noise_first, clip, fused }
     }
 }
 
@@ -82,6 +84,7 @@ impl SamplerConfig {
             let scale = self.noise_scale.unwrap_or(0.0);
             let why = "only kind = \"langevin\" has it";
             check::ensure(self.noise_scale.is_none(), format!("{name}.noise_scale"), scale, why)?;
+            check::ensure(!self.noise_first, format!("{name}.noise_first"), self.noise_first, why)?;
             check::positive(format!("{name}.temperature"), self.temperature)?;
         }
         Ok(())
@@ -93,8 +96,8 @@ impl SamplerConfig {
     }
 
     fn langevin(&self) -> Langevin {
-        let SamplerConfig { steps, step_size, temperature, noise_scale, clip, fused, .. } = *self;
-        Langevin { steps, step_size, temperature, noise_scale, clip, fused }
+        let SamplerConfig { steps, step_size, temperature, noise_scale, noise_first, clip, fused, .. } = *self;
+        Langevin { steps, step_size, temperature, noise_scale, noise_first, clip, fused }
     }
 }
 

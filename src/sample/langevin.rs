@@ -17,12 +17,13 @@ pub struct Chain<'a> {
     after_each: Option<Box<dyn Fn(Tensor) -> Tensor + 'a>>,
     tracked: usize,
     fused: bool,
+    noise_first: f64,
 }
 
 impl<'a> Chain<'a> {
     /// K equal steps.
     pub fn new(steps: usize, step: LangevinStep) -> Chain<'a> {
-        Chain { steps, step, after_each: None, tracked: 0, fused: true }
+        Chain { steps, step, after_each: None, tracked: 0, fused: true, noise_first: 0.0 }
     }
 
     /// Changes the chains after each step: puts known parts back, for instance.
@@ -42,6 +43,11 @@ impl<'a> Chain<'a> {
         Chain { fused, ..self }
     }
 
+    /// Adds noise of this deviation before the gradient of each step is taken.
+    pub fn noise_first(self, noise: f64) -> Chain<'a> {
+        Chain { noise_first: noise, ..self }
+    }
+
     /// Where the chains `x_0 [N, ...]` end; a constant, unless steps are [tracked](Chain::tracked). Step k draws its noise
     /// from `key.index(k)`.
     pub fn run(&self, energy: &dyn Energy, x_0: &Tensor, key: &Key) -> Tensor {
@@ -50,13 +56,16 @@ impl<'a> Chain<'a> {
 
     fn steps(&self, energy: &dyn Energy, x_0: &Tensor, key: &Key) -> Tensor {
         let constant = self.steps - self.tracked.min(self.steps);
-        let fused = self.fused && self.after_each.is_none();
+        let fused = self.fused && self.after_each.is_none() && self.noise_first == 0.0;
         let fused = fused.then(|| energy.chain(&self.step, constant, x_0, key)).flatten();
         let (mut x, first) = fused.map_or((x_0.detach(), 0), |x| (x, constant));
         for k in first..self.steps {
-            let tracked = k >= constant;
+            let (tracked, key) = (k >= constant, key.index(k as u64));
+            if self.noise_first > 0.0 {
+                x = x + Tensor::normal(x_0.device(), x_0.shape(), &key).mul_scalar(self.noise_first);
+            }
             let gradient = if tracked { energy.gradient_graph(&x) } else { energy.gradient(&x) };
-            x = self.step.apply(&x, &gradient, &key.index(k as u64));
+            x = self.step.apply(&x, &gradient, &key);
             if let Some(change) = &self.after_each {
                 x = change(x);
             }
@@ -85,6 +94,9 @@ pub struct Langevin {
     pub temperature: f64,
     /// The standard deviation of the noise per step, where it is not `sqrt(2 step_size temperature)`.
     pub noise_scale: Option<f64>,
+    /// Whether a step adds its noise before the gradient is taken, `x' = x + noise xi`, `x'' = clip(x' - step_size dE/dx')`: the
+    /// order of the authors of improved contrastive divergence.
+    pub noise_first: bool,
     /// Keeps every coordinate in this interval.
     pub clip: Option<(f64, f64)>,
     /// Runs the whole chain in one kernel where there is one: an MLP with two hidden layers of one width.
@@ -93,7 +105,15 @@ pub struct Langevin {
 
 impl Default for Langevin {
     fn default() -> Langevin {
-        Langevin { steps: 20, step_size: 0.01, temperature: 1.0, noise_scale: None, clip: None, fused: true }
+        Langevin {
+            steps: 20,
+            step_size: 0.01,
+            temperature: 1.0,
+            noise_scale: None,
+            noise_first: false,
+            clip: None,
+            fused: true,
+        }
     }
 }
 
@@ -114,8 +134,10 @@ impl Langevin {
 
     /// The chain with these settings.
     pub fn chain(&self) -> Chain<'static> {
-        let step = LangevinStep::new(self.step_size, self.noise());
-        Chain::new(self.steps, self.clip.map_or(step.clone(), |(lo, hi)| step.clip(lo, hi))).fused(self.fused)
+        let (before, after) = if self.noise_first { (self.noise(), 0.0) } else { (0.0, self.noise()) };
+        let step = LangevinStep::new(self.step_size, after);
+        let step = self.clip.map_or(step.clone(), |(lo, hi)| step.clip(lo, hi));
+        Chain::new(self.steps, step).noise_first(before).fused(self.fused)
     }
 
     /// Where the chains `x_0 [N, ...]` end, as a constant.

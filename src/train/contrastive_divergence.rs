@@ -4,7 +4,7 @@
 //! go on from where they stopped stand in for samples of p.
 
 use super::{
-    Algorithm, DataBox, Iteration, Learner, Loader, Model, Proposal, ReplayConfig, ReplayMemory, SampleRequest,
+    Algorithm, DataBox, Health, Iteration, Learner, Loader, Model, Proposal, ReplayConfig, ReplayMemory, SampleRequest,
     Samples, State,
 };
 use crate::check;
@@ -14,14 +14,14 @@ use crate::error::Result;
 use crate::nn::Params;
 use crate::optim::OptimizerConfig;
 use crate::sample::{Moved, Sampler, SamplerConfig};
-use crate::tensor::{Device, Key, Tensor};
+use crate::tensor::{Device, Key};
 use serde::{Deserialize, Serialize};
 
 impl Algorithm for ContrastiveDivergence {
     /// K Langevin steps (or other moves) from the memory to x_neg, then one step of the optimiser on
     /// `L = mean E(x_pos) - mean E(x_neg) + gamma (mean E(x_pos)^2 + mean E(x_neg)^2)`.
     fn iteration(&self, it: &mut Iteration) {
-        let Config { batch: n, data_noise, energy_l2: gamma, max_energy, .. } = self.config;
+        let Config { batch: n, data_noise, energy_l2: gamma, .. } = self.config;
         let x = self.data.batch(it).x; // [N, sample...]
         let x_pos = if data_noise > 0.0 { &x + data_noise * it.normal("data noise", x.shape()) } else { x };
 
@@ -29,17 +29,18 @@ impl Algorithm for ContrastiveDivergence {
         let Moved { x: x_neg, accepted } = self.config.langevin.advance(&*self.energy, &start.x, &it.key("langevin"));
         self.proposal.learn(it, &start, &x_neg);
 
-        let (e_pos, e_neg) = self.energy.pair(&x_pos, &x_neg); // [N] each
+        let (e_pos, e_neg) = self.energy.pair_parts(&x_pos, &x_neg); // [N, scales] each
         let gap = e_pos.mean() - e_neg.mean();
         let loss = &gap + gamma * (e_pos.square().mean() + e_neg.square().mean());
         let norm = self.learner.minimize(it, &loss);
 
-        it.metric("energy_pos", &e_pos.mean()).limit(max_energy);
-        it.metric("energy_neg", &e_neg.mean()).limit(max_energy);
+        self.energy.update_norms();
+
+        self.health.watch_energies(it, &e_pos, &e_neg);
         it.metric("loss", &loss);
         it.metric("gradient_norm", &norm);
-        self.watch(it, &gap, &start.x, &x_neg);
-        accepted.iter().for_each(|rate| self.watch_acceptance(it, rate));
+        self.health.watch_chains(it, &start.x, &x_neg);
+        accepted.iter().for_each(|rate| self.health.watch_acceptance(it, rate));
     }
 
     fn state(&self) -> Vec<(String, State)> {
@@ -124,7 +125,7 @@ pub struct ContrastiveDivergence {
     learner: Learner,
     proposal: Box<dyn Proposal>,
     data: Loader,
-    data_box: DataBox,
+    health: Health,
 }
 
 impl ContrastiveDivergence {
@@ -149,35 +150,16 @@ impl ContrastiveDivergence {
     ) -> Result<ContrastiveDivergence> {
         config.check(&data)?;
         let learner = Learner::new(&params, &config.optimizer, config.ema);
-        let data_box = DataBox::new(params.device(), &data.sample_shape, &data.bounds());
+        let health = Health {
+            max_energy: config.max_energy,
+            energy_l2: config.energy_l2,
+            noise: config.langevin.noise(),
+            // Every chain has moved twice by then, so that none is as it was thrown in.
+            patience: 200.max(2 * config.replay.size / config.batch) as u64,
+            data_box: DataBox::new(params.device(), &data.sample_shape, &data.bounds()),
+        };
         let data = Loader::new(params.device(), data, config.batch, &key.named("batches"))?;
-        Ok(ContrastiveDivergence { config: config.clone(), energy, learner, proposal, data, data_box })
-    }
-
-    /// Every chain has moved twice by then, so that none is as it was thrown in.
-    fn patience(&self) -> u64 {
-        200.max(2 * self.config.replay.size / self.config.batch) as u64
-    }
-
-    /// Moves that are tested: some must pass.
-    fn watch_acceptance(&self, it: &mut Iteration, rate: &Tensor) {
-        it.metric("acceptance", &rate.mean()).keep_within([0.01, 1.1], self.patience(), "moves are refused");
-    }
-
-    /// Metrics that tell whether the chains follow the data, still move, and stay near them.
-    fn watch(&self, it: &mut Iteration, gap: &Tensor, x_0: &Tensor, x_neg: &Tensor) {
-        let Config { energy_l2: gamma, max_energy, langevin, .. } = &self.config;
-        let patience = self.patience();
-        // With gamma, chains that have nothing to do with the data any more settle at the minimum of L over two free
-        // energies, E = -+1 / (2 gamma): a gap of -1 / gamma.
-        let most = max_energy.min(0.6 / gamma);
-        it.metric("energy_gap", gap).limit(*max_energy).keep_within([-most, most], patience, "chains left the data");
-        // A chain moves at least as far as the noise of one step.
-        let moving = [0.5 * langevin.noise(), 10.0 * self.data_box.width()];
-        let moved = (x_neg - x_0).square().mean().sqrt();
-        it.metric("chain_displacement", &moved).limit(moving[1]).keep_within(moving, patience, "chains stopped moving");
-        let outside = self.data_box.far_outside(x_neg);
-        it.metric("chains_outside", &outside).keep_within([0.0, 0.5], patience, "chains left the data's box");
+        Ok(ContrastiveDivergence { config: config.clone(), energy, learner, proposal, data, health })
     }
 }
 

@@ -36,13 +36,22 @@ impl Learner {
         loss.device().phase("backward", || grad(loss, &leaves.iter().collect::<Vec<_>>()))
     }
 
+    /// [`Learner::gradients`] as one flat tensor, laid out like the parameters: gradients of parts of a loss can be measured
+    /// and added.
+    pub fn gradient(&self, loss: &Tensor) -> Tensor {
+        pack(&self.gradients(loss), &self.params.offsets(), self.params.flat().get().numel())
+    }
+
     /// One optimiser step along given gradients, without moving the average; returns their norm before clipping.
     pub fn update(&self, it: &mut Iteration, gradients: &[Tensor]) -> Tensor {
+        self.descend(it, &pack(gradients, &self.params.offsets(), self.params.flat().get().numel()))
+    }
+
+    /// [`Learner::update`] along a [flat gradient](Learner::gradient).
+    pub fn descend(&self, it: &mut Iteration, gradient: &Tensor) -> Tensor {
         let optimizer = self.optimizer.clone();
         let numbers = it.feed([4], move |_| optimizer.next_numbers());
-        let total = self.params.flat().get().numel();
-        let step = || self.optimizer.step(&pack(gradients, &self.params.offsets(), total), &numbers);
-        numbers.device().phase("update", step)
+        numbers.device().phase("update", || self.optimizer.step(gradient, &numbers))
     }
 
     /// Moves the average towards the parameters.
@@ -64,7 +73,7 @@ impl Learner {
 
     /// `energy` with the averaged parameters.
     pub fn ema<'a, E: Energy + ?Sized>(&'a self, energy: &'a E) -> impl Energy + 'a {
-        Averaged { learner: self, energy }
+        Averaged { learner: self, energy, labels: None }
     }
 
     /// What a resumed run needs, under `name`.
@@ -82,18 +91,37 @@ impl Learner {
     }
 }
 
-/// An energy with the averaged parameters of its learner.
+/// An energy with the averaged parameters of its learner, of samples with these labels if there are any.
 struct Averaged<'a, E: ?Sized> {
     learner: &'a Learner,
     energy: &'a E,
+    labels: Option<Tensor>,
+}
+
+impl<E: Energy + ?Sized> Averaged<'_, E> {
+    fn with<T>(&self, f: impl FnOnce(&dyn Energy) -> T) -> T {
+        self.learner.with_ema(|| match &self.labels {
+            Some(labels) => f(&self.energy.labelled(labels).expect("asked before")),
+            None => f(&self.energy),
+        })
+    }
 }
 
 impl<E: Energy + ?Sized> Energy for Averaged<'_, E> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        self.learner.with_ema(|| self.energy.energy(x))
+        self.with(|energy| energy.energy(x))
+    }
+
+    fn parts(&self, x: &Tensor) -> Tensor {
+        self.with(|energy| energy.parts(x))
+    }
+
+    fn labelled<'a>(&'a self, labels: &Tensor) -> Option<Box<dyn Energy + 'a>> {
+        self.energy.labelled(labels)?;
+        Some(Box::new(Averaged { learner: self.learner, energy: self.energy, labels: Some(labels.clone()) }))
     }
 
     fn chain(&self, step: &LangevinStep, steps: usize, x_0: &Tensor, key: &Key) -> Option<Tensor> {
-        self.learner.with_ema(|| self.energy.chain(step, steps, x_0, key))
+        self.with(|energy| energy.chain(step, steps, x_0, key))
     }
 }

@@ -6,11 +6,18 @@
 
 pub mod contrastive_divergence;
 mod data_box;
+mod health;
+mod image_moves;
+pub mod improved_cd;
+mod improved_cd_config;
+#[cfg(test)]
+mod improved_cd_tests;
 mod initializer_learner;
 mod iteration;
 mod learner;
 mod loader;
 mod model;
+mod moves;
 mod proposal;
 mod recovery_config;
 pub mod recovery_likelihood;
@@ -18,15 +25,20 @@ mod recovery_model;
 mod recovery_sampler;
 #[cfg(test)]
 mod recovery_tests;
+mod reservoir;
 mod training;
 
 pub use contrastive_divergence::ContrastiveDivergence;
 pub use data_box::DataBox;
+pub use health::Health;
+pub use improved_cd::ImprovedCd;
 pub use initializer_learner::{InitializerLearner, Target};
 pub use iteration::{Iteration, Metric, Range};
 pub use learner::Learner;
 pub use loader::{Batch, Loader};
 pub use model::{Known, Model, SampleRequest, Samples};
+pub use moves::{Moves, PlaneMoves};
 pub use proposal::{Proposal, ReplayConfig, ReplayMemory, Start};
 pub use recovery_likelihood::RecoveryLikelihood;
+pub use reservoir::{Reservoir, ReservoirConfig};
 pub use training::{Algorithm, Arriving, Metrics, Report, State, Training};

@@ -95,6 +95,23 @@ impl SampleRequest {
         check::ensure(self.guidance.is_finite(), "guidance", self.guidance, "use a finite number")
     }
 
+    /// [`SampleRequest::check_plain`] for a model that is told one of `classes` classes (0 for none): the class of each sample,
+    /// where there are any.
+    pub fn check_labelled(&self, sample_shape: &[usize], classes: usize) -> Result<Option<Vec<f32>>> {
+        SampleRequest { conditions: Vec::new(), ..self.clone() }.check_plain(sample_shape)?;
+        let wrong = |why: String| Err(Error::setting(why));
+        match &self.conditions[..] {
+            [] => Ok(None),
+            _ if classes == 0 => wrong("a class was asked for, but this energy is told none".into()),
+            [of] if of.len() == 1 || of.len() == self.n => match of.iter().find(|&&c| c as usize >= classes) {
+                Some(class) => wrong(format!("class {class} of a model with classes 0 to {}", classes - 1)),
+                None => Ok(Some((0..self.n).map(|i| of[i % of.len()] as f32).collect())),
+            },
+            [_] => wrong(format!("{} samples have one class, or {0}", self.n)),
+            _ => wrong("this energy is told one class at a time; `ebm compose` combines several".into()),
+        }
+    }
+
     /// [`SampleRequest::check`], and that nothing but a number of samples and of steps is wished: for models that can do no
     /// more.
     pub fn check_plain(&self, sample_shape: &[usize]) -> Result<()> {

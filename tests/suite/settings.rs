@@ -18,6 +18,50 @@ const CDRL_IMAGES: (&str, &[&str]) = (
     &["data=uniform-noise:8x8x1:64", "algorithm.conditional=false", "algorithm.initializer.attention=[4]"],
 );
 
+/// Points, with improved contrastive divergence.
+const ICD: (&str, &[&str]) =
+    ("improved-cd/eight-gaussians", &["data=toy:two-moons:500", "algorithm.memory.size=300", "algorithm.batch=128"]);
+/// Images likewise.
+const ICD_IMAGES: (&str, &[&str]) =
+    ("improved-cd/mnist", &["data=uniform-noise:8x8x1:64", "algorithm.memory.size=64", "algorithm.batch=32"]);
+
+const WRONG_ICD: &[&str] = &[
+    "algorithm.batch=0",
+    "algorithm.energy_l2=-1.0",
+    "algorithm.max_energy=0.0",
+    "algorithm.ema=1.0",
+    "algorithm.kl.energy=-1.0",
+    "algorithm.kl.energy=nan",
+    "algorithm.kl.entropy=-0.3",
+    "algorithm.kl.neighbours=0",
+    "algorithm.kl.steps=0",
+    "algorithm.kl.steps=21",
+    "algorithm.memory.size=0",
+    "algorithm.memory.size=127",
+    "algorithm.memory.size=16777217",
+    "algorithm.memory.restart=1.1",
+    "algorithm.memory.start=[1.0, 1.0]",
+    "algorithm.memory.bytes=true",
+    "algorithm.memory.moves.rotate=1.5",
+    "algorithm.memory.moves.jump=nan",
+    "algorithm.memory.moves.jump_std=-1.0",
+    "algorithm.sampling.rounds=0",
+    "algorithm.sampling.plain=51",
+    "algorithm.sampling.steps=0",
+    "algorithm.sampling.step_size=0.0",
+];
+
+const WRONG_ICD_IMAGES: &[&str] = &[
+    "algorithm.energy.scales=[]",
+    "algorithm.energy.scales=[[]]",
+    "algorithm.energy.scales=[[8, 0]]",
+    "algorithm.energy.width=0",
+    "algorithm.energy.blocks=1000000000",
+    "algorithm.energy.attention=3",
+    "algorithm.energy.weights=heavy",
+    "algorithm.langevin.noise_first=1",
+];
+
 const WRONG_CD: &[&str] = &[
     "seed=-1",
     "seed=18446744073709551615",
@@ -177,6 +221,8 @@ fn every_wrong_setting_is_one_line_with_key_and_value() {
         (CD, WRONG_CD),
         (CD_HMC, WRONG_CD_HMC),
         (CD_IMAGES, WRONG_CD_IMAGES),
+        (ICD, WRONG_ICD),
+        (ICD_IMAGES, WRONG_ICD_IMAGES),
         (CDRL, WRONG_CDRL),
         (CDRL_IMAGES, WRONG_CDRL_IMAGES),
     ] {
@@ -204,6 +250,12 @@ fn settings_that_do_not_fit_name_what_they_do_not_fit() {
         (CD, &["algorithm.optimizer.momentum=0.5"], &["unknown setting algorithm.optimizer.momentum"]),
         (CD_HMC, &["algorithm.optimizer.beta1=0.5"], &["unknown field `beta1`", "momentum"]),
         (CD_IMAGES, &["algorithm.energy.widths=[16384, 16384]"], &["algorithm.energy: bytes", "to 2147483648"]),
+        (ICD, &["algorithm.memory.size=127"], &["memory.size = 127", "algorithm.batch = 128"]),
+        (ICD, &["algorithm.kl.steps=21"], &["kl.steps = 21", "algorithm.langevin.steps = 20"]),
+        (ICD, &["algorithm.memory.moves={kind='images', crop_area=[0.1, 1.0]}"], &["crops images", "data are [2]"]),
+        (ICD, &["algorithm.conditional=true"], &["algorithm.conditional = true", "no labels"]),
+        (ICD_IMAGES, &["algorithm.memory.moves={kind='plane'}"], &["turns points", "[8, 8, 1]"]),
+        (ICD_IMAGES, &["algorithm.memory.moves={kind='images', flip=2.0}"], &["memory.moves", "flip = 2"]),
         (CDRL, &[&format!("algorithm.energy.widths={wide}")], &["algorithm.energy: bytes", "to 2147483648"]),
         (CDRL, &["algorithm.initializer.width=16384"], &["algorithm.initializer: bytes", "to 2147483648"]),
         (CDRL, &["algorithm.schedule=drl_t6", "algorithm.levels=5"], &["algorithm.levels = 5", "drl_t6"]),

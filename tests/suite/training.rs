@@ -3,9 +3,12 @@
 
 use crate::support;
 use ebm::autodiff::grad_graph;
-use ebm::data::{Dataset, Split, Values};
+use ebm::data::{Augment, Dataset, Split, Values};
 use ebm::diffusion::{InitializerConfig, MlpInitializerConfig, StepRule};
-use ebm::energy::{ConvConfig, ConvEnergy, Energy, EnergyConfig, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy};
+use ebm::energy::{
+    ConvConfig, ConvEnergy, Energy, EnergyConfig, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy,
+    MultiScaleConfig, Weights,
+};
 use ebm::io::{Checkpoint, RunDir};
 use ebm::nn::{Params, UNetConfig};
 use ebm::optim::{Adam, AdamConfig, Ema, OptimizerConfig, RateConfig, SgdConfig};
@@ -14,8 +17,8 @@ use ebm::run::{Control, Registry, RunConfig, Trainer, TrainerConfig, restore};
 use ebm::sample::{Langevin, SamplerConfig, SamplerKind};
 use ebm::train::contrastive_divergence::Config;
 use ebm::train::{
-    Algorithm, ContrastiveDivergence, Known, Model, RecoveryLikelihood, ReplayConfig, SampleRequest, Training,
-    recovery_likelihood,
+    Algorithm, ContrastiveDivergence, ImprovedCd, Known, Model, Moves, PlaneMoves, RecoveryLikelihood, ReplayConfig,
+    ReservoirConfig, SampleRequest, Training, improved_cd, recovery_likelihood,
 };
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -165,6 +168,87 @@ fn conditional_image_training_resumes_exactly() {
     resumes_exactly("images", &|device| {
         Box::new(RecoveryLikelihood::new(&image_config(), labelled_images(), device, &Key::new(1)).unwrap())
     });
+}
+
+#[test]
+fn improved_contrastive_divergence_resumes_exactly() {
+    let langevin = Langevin { steps: 3, step_size: 0.02, ..Default::default() };
+    let moves = Moves::Plane(PlaneMoves { rotate: 0.3, reflect: 0.3, jump: 0.3, jump_std: 0.5 });
+    let memory = ReservoirConfig { size: 100, moves, ..Default::default() };
+    let energy = EnergyConfig::Mlp(MlpConfig { hidden: vec![16, 16], ..Default::default() });
+    let kl = improved_cd::KlConfig { from: 50, neighbours: 20, steps: 2, ..Default::default() };
+    let config = improved_cd::Config { batch: 32, langevin, memory, energy, kl, ..Default::default() };
+    resumes_exactly("improved", &|device| {
+        let data = Dataset::load("toy:eight-gaussians:500", Split::Train).unwrap();
+        Box::new(ImprovedCd::new(&config, data, device, &Key::new(1)).unwrap())
+    });
+}
+
+/// Classes, scales, attention, a memory in bytes, every image move.
+#[test]
+fn improved_contrastive_divergence_of_images_resumes_exactly() {
+    let langevin = Langevin {
+        steps: 2,
+        noise_scale: Some(0.001),
+        noise_first: true,
+        clip: Some((0.0, 1.0)),
+        ..Default::default()
+    };
+    let moves = Moves::Images(Augment { blur: 0.5, blur_kernel: 3, ..Augment::cifar() });
+    let memory = ReservoirConfig { size: 40, bytes: true, moves, ..Default::default() };
+    let net = MultiScaleConfig { scales: vec![vec![8], vec![4]], width: 4, attention: 1, ..Default::default() };
+    let sampling = improved_cd::SamplingConfig { rounds: 3, plain: 1, steps: 2, step_size: Some(0.1) };
+    let config = improved_cd::Config {
+        batch: 8,
+        conditional: true,
+        energy: EnergyConfig::MultiScale(net),
+        langevin,
+        memory,
+        sampling,
+        ..Default::default()
+    };
+    let build = |device: &Device| ImprovedCd::new(&config, labelled_images(), device, &Key::new(1)).unwrap();
+    resumes_exactly("improved images", &|device| Box::new(build(device)));
+
+    let device = Device::open().unwrap_or(Device::Oracle);
+    let model = build(&device);
+    let class = |c| SampleRequest { conditions: vec![vec![c]], ..SampleRequest::new(3) };
+    let x = model.sample(&class(1), &Key::new(2)).unwrap().x.to_vec().unwrap();
+    assert!(x.len() == 48 && x.iter().all(|v| (0.0..=1.0).contains(v)));
+    assert!(model.sample(&class(2), &Key::new(2)).err().unwrap().to_string().contains("classes 0 to 1"));
+    assert!(model.sample(&SampleRequest::new(3), &Key::new(2)).err().unwrap().to_string().contains("ask for classes"));
+    // Without a label: E(x) = -log sum_y exp(-E(x, y)).
+    let (energy, x) = (model.energy(), Tensor::uniform(&device, [2, 4, 4, 1], &Key::new(3)));
+    let of = |class: f64| energy.labelled(&Tensor::full(&device, [2], class)).unwrap().energy(&x).to_f64().unwrap();
+    let (of_0, of_1, whole) = (of(0.0), of(1.0), energy.energy(&x).to_f64().unwrap());
+    for i in 0..2 {
+        let want = -((-of_0[i]).exp() + (-of_1[i]).exp()).ln();
+        assert!((whole[i] - want).abs() < 1e-5, "{} against {want}", whole[i]);
+    }
+    let plain = improved_cd::Config { conditional: false, ..config.clone() };
+    let plain = ImprovedCd::new(&plain, labelled_images(), &device, &Key::new(1)).unwrap();
+    assert!(plain.sample(&class(0), &Key::new(2)).err().unwrap().to_string().contains("is told none"));
+}
+
+/// Two scales, norms, spectral normalisation: the parts of a loss are means over both scales.
+#[test]
+fn an_energy_over_scales_trains_with_plain_contrastive_divergence() {
+    let (scales, weights) = (vec![vec![6, 8], vec![4]], Weights::Spectral);
+    let net = MultiScaleConfig { scales, width: 4, weights, ..Default::default() };
+    let config = Config { batch: 8, energy: EnergyConfig::MultiScale(net), ..config() };
+    let device = Device::open().unwrap_or(Device::Oracle);
+    let algorithm = ContrastiveDivergence::new(&config, labelled_images(), &device, &Key::new(1)).unwrap();
+    let energy = algorithm.energy();
+    let x = Tensor::uniform(&device, [3, 4, 4, 1], &Key::new(2));
+    let (parts, sums) = (energy.parts(&x).to_f64().unwrap(), energy.energy(&x).to_f64().unwrap());
+    assert!(parts.len() == 6 && (0..3).all(|i| (parts[2 * i] + parts[2 * i + 1] - sums[i]).abs() < 1e-6));
+    drop(energy);
+    let mut training = Training::new(Box::new(algorithm), &device, &Key::new(1), true);
+    for _ in 0..3 {
+        let report = pollster::block_on(async { training.advance().await.read().values().await }).unwrap();
+        report.check().unwrap();
+        assert!(report.get("gradient_norm").unwrap() > 0.0);
+    }
 }
 
 /// Two classes of tiny images.

@@ -3,12 +3,13 @@
 //! {initializer on, off} x {shared noise on, off} x {CDRL, DRL schedule}, trained alike on the checkerboard, each then
 //! sampled with K = 15, 8, 5 and 3 Langevin steps per level.
 
-use super::{Registry, RunConfig, Session, evaluation};
+use super::{Train, trained};
 use crate::data::Toy;
 use crate::error::{Error, Result};
 use crate::io::atomic::write_bytes;
 use crate::metrics::{floor, sliced_wasserstein, support_score};
 use crate::plot::Curves;
+use crate::run::{Registry, RunConfig, Session, evaluation};
 use crate::tensor::{Device, Key};
 use crate::train::SampleRequest;
 use std::path::{Path, PathBuf};
@@ -94,12 +95,13 @@ impl CdrlStudy {
         registry: &Registry,
         device: &Device,
         say: &mut dyn FnMut(String) -> Result<()>,
-        train: &mut dyn FnMut(&mut Session) -> Result<()>,
+        train: &mut Train,
     ) -> Result<()> {
         std::fs::create_dir_all(&self.out).map_err(|e| Error::file(&self.out, e))?;
         let mut rows = Vec::new();
         for variant in Variant::all() {
-            let session = trained(&variant, self, registry, device, train)?;
+            let folder = self.out.join(variant.name());
+            let session = trained(&folder, variant.config(registry, self)?, registry, device, train)?;
             for k in STEPS {
                 rows.push(score(&session, variant.name(), k)?);
             }
@@ -116,34 +118,6 @@ impl CdrlStudy {
 
 fn toy() -> Toy {
     Toy::CheckerboardB
-}
-
-/// Trains a variant, or goes on where an earlier study stopped.
-fn trained(
-    variant: &Variant,
-    study: &CdrlStudy,
-    registry: &Registry,
-    device: &Device,
-    train: &mut dyn FnMut(&mut Session) -> Result<()>,
-) -> Result<Session> {
-    let folder = study.out.join(variant.name());
-    let config = variant.config(registry, study)?;
-    let mut session = if folder.exists() {
-        let session = Session::open(registry, &folder, device)?;
-        if session.config != config {
-            return Err(Error::setting(format!(
-                "{} was trained with other settings; choose another --out",
-                folder.display()
-            )));
-        }
-        session
-    } else {
-        Session::create(registry, config, device, Some(&folder))?
-    };
-    if session.training.done() < study.steps {
-        train(&mut session)?;
-    }
-    Ok(session)
 }
 
 fn score(session: &Session, variant: String, k: usize) -> Result<Row> {
