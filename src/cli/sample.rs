@@ -2,6 +2,7 @@
 
 use super::choose_device::choose_device;
 use super::output::say;
+use super::progress::Ticker;
 use crate::error::{Error, Result};
 use crate::io::{atomic, npy};
 use crate::plot;
@@ -80,10 +81,13 @@ pub fn run(registry: &Registry, args: &SampleArgs) -> Result<()> {
     let session = Session::open_model(registry, &args.dir, &device)?;
     let key = crate::tensor::Key::new(args.how.seed(session.config.seed)).named("samples");
     let classes = session.algorithm().classes();
-    let request = SampleRequest { trajectory: args.trajectory, ..args.how.request(args.n, session.algorithm())? };
+    let ticker = Ticker::new("samples");
+    let (trajectory, watch) = (args.trajectory, ticker.watch());
+    let request = SampleRequest { trajectory, watch, ..args.how.request(args.n, session.algorithm())? };
     let samples = session.algorithm().sample(&request, &key)?;
     let columns = if args.how.classes.iter().any(|c| c == "each") { classes } else { square(args.n) };
-    let x = evaluation::checked(&samples.x)?;
+    let x = evaluation::checked(&samples.x)?; // waits for the device
+    drop(ticker);
     write(&out, &x, columns, &session.config.preset)?;
     say!("{} samples (EMA weights) -> {}", args.n, out.display())?;
     if args.trajectory {

@@ -4,8 +4,8 @@ use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
 use crate::error::Result;
-use crate::run::Registry;
 use crate::run::study::CdrlStudy;
+use crate::run::{Registry, Session};
 use std::path::PathBuf;
 
 #[derive(clap::Subcommand)]
@@ -34,5 +34,8 @@ pub fn run(registry: &Registry, args: &Args) -> Result<()> {
     let Args::Cdrl(args) = args;
     let device = choose_device(args.device.as_deref())?;
     let study = CdrlStudy { steps: args.steps, overrides: args.overrides.clone(), out: args.out.clone() };
-    study.run(registry, &device, &mut |line| say!("{line}"), &mut progress::train)
+    let mut train = |session: &mut Session| {
+        progress::train(session).inspect(|()| progress::last_words("interrupted; the same command goes on from here"))
+    };
+    study.run(registry, &device, &mut |line| say!("{line}"), &mut train)
 }

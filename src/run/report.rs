@@ -11,7 +11,7 @@ pub fn write(session: &Session) -> Result<()> {
     let mut report = Report::new(&format!("{} after {} iterations", session.config.preset, session.training.done()));
     report.text(&format!("{} on {}, seed {}", session.config.data, session.device, session.config.seed));
 
-    if let Ok(text) = std::fs::read_to_string(run.scores()) {
+    if let Some(text) = run.read_scores()? {
         let scores = Scores::from_json(&text)?;
         let rows: Vec<Vec<String>> = scores.scores.iter().map(|s| s.line().to_vec()).collect();
         report.section("Scores").table(&["score", "value", "compare"], &rows);
