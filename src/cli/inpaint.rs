@@ -55,7 +55,7 @@ pub fn run(registry: &Registry, args: &InpaintArgs) -> Result<()> {
     let samples = session.algorithm().sample(&request, &key)?;
     let x = evaluation::checked(&samples.x)?;
     drop(ticker);
-    write(&out, &x, square(args.n), &session.config.preset)?;
+    write(&out, &x, square(args.n), &session.bounds())?;
     say!("{} ways to fill {} -> {}", args.n, args.image.display(), out.display())
 }
 

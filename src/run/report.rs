@@ -2,8 +2,7 @@
 
 use super::{Scores, Session};
 use crate::error::{Error, Result};
-use crate::io::{Metrics, Report};
-use crate::plot::Curves;
+use crate::io::{self, Metrics, Report};
 
 /// Writes the report of a run: scores, pictures, curves, settings.
 pub fn write(session: &Session) -> Result<()> {
@@ -22,17 +21,29 @@ pub fn write(session: &Session) -> Result<()> {
     }
     report.section("Pictures");
     for (file, caption) in pictures(session)? {
-        let bytes = std::fs::read(&file).map_err(|e| Error::file(&file, e))?;
+        let bytes = io::read(&file)?;
         report.png(&bytes, &caption);
     }
     report.section("Training");
-    let metrics = Metrics::read(run.metrics())?;
-    let steps = metrics.column("step").unwrap_or_default();
-    for (name, values) in metrics.columns.iter().filter(|(name, _)| name != "step" && name != "wall_s") {
-        report.svg(&Curves::new(name).series(name, steps, values).smooth(0.9).svg(), name);
-    }
+    curves(&mut report, &Metrics::read(run.metrics())?);
     report.section("Settings").listing("config.toml", &session.config.to_toml());
     report.write(run.report())
+}
+
+/// A curve for each metric.
+#[cfg(feature = "plots")]
+fn curves(report: &mut Report, metrics: &Metrics) {
+    let steps = metrics.column("step").unwrap_or_default();
+    for (name, values) in metrics.columns.iter().filter(|(name, _)| name != "step" && name != "wall_s") {
+        report.svg(&crate::plot::Curves::new(name).series(name, steps, values).smooth(0.9).svg(), name);
+    }
+}
+
+/// The last number of each metric, where nothing draws curves.
+#[cfg(not(feature = "plots"))]
+fn curves(report: &mut Report, metrics: &Metrics) {
+    let last = |(name, values): &(String, Vec<f64>)| Some(vec![name.clone(), values.last()?.to_string()]);
+    report.table(&["metric", "last"], &metrics.columns.iter().filter_map(last).collect::<Vec<_>>());
 }
 
 /// What `ebm eval` draws, with captions.

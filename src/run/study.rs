@@ -8,7 +8,6 @@ use crate::data::Toy;
 use crate::error::{Error, Result};
 use crate::io::atomic::write_bytes;
 use crate::metrics::{floor, sliced_wasserstein, support_score};
-use crate::plot::Curves;
 use crate::tensor::{Device, Key};
 use crate::train::SampleRequest;
 use std::path::{Path, PathBuf};
@@ -157,14 +156,24 @@ fn score(session: &Session, variant: String, k: usize) -> Result<Row> {
     Ok(Row { variant, k, inside: support.inside, deviation: support.mass_deviation, sw2: distance.sw2 })
 }
 
-/// `study.md` and `study.svg`.
+/// `study.md`, and `study.svg` where curves are drawn.
 fn write(rows: &[Row], out: &Path) -> Result<()> {
     let mut table = String::from("| variant | K | inside | max mass deviation | SW2 |\n|---|---|---|---|---|\n");
     for Row { variant, k, inside, deviation, sw2 } in rows {
         table += &format!("| {variant} | {k} | {inside:.3} | {deviation:.3} | {sw2:.3} |\n");
     }
     write_bytes(out.join("study.md"), table.as_bytes())?;
-    let mut curves = Curves::new("SW2 against Langevin steps per level").log_y();
+    draw(rows, out)
+}
+
+#[cfg(not(feature = "plots"))]
+fn draw(_: &[Row], _: &Path) -> Result<()> {
+    Ok(())
+}
+
+#[cfg(feature = "plots")]
+fn draw(rows: &[Row], out: &Path) -> Result<()> {
+    let mut curves = crate::plot::Curves::new("SW2 against Langevin steps per level").log_y();
     for part in rows.chunks(STEPS.len()) {
         let k: Vec<f64> = part.iter().map(|r| r.k as f64).collect();
         curves = curves.series(&part[0].variant, &k, &part.iter().map(|r| r.sw2).collect::<Vec<_>>());
