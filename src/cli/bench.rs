@@ -2,11 +2,11 @@
 
 use super::choose_device::choose_device;
 use super::output::{self, say};
+use super::progress::Ticker;
 use crate::bench::{Roofs, Row, Step, all, ladder, select};
 use crate::error::{Error, Result};
 use crate::gpu::{INSTALL_HINT, significant};
 use crate::io::atomic;
-use indicatif::{ProgressBar, ProgressStyle};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(clap::Args)]
@@ -33,26 +33,26 @@ pub fn run(args: &Args) -> Result<()> {
     let Some(gpu) = device.gpu() else {
         return Err(Error::NoAdapter(format!("benchmarks need a GPU adapter; {INSTALL_HINT}")));
     };
+    let ticker = Ticker::new("bench");
     if args.ladder {
+        ticker.at("the rungs of the ladder, in turn".into());
         let (n, steps) = ladder(&device)?;
+        drop(ticker);
         return output::text(&ladder_table(n, &steps, &gpu.describe()));
     }
     let mut list = all(gpu.profile());
     if !args.only.is_empty() {
         list = select(list, &args.only.join(","))?;
     }
-    let progress = ProgressBar::new(list.len() as u64);
-    progress.set_style(ProgressStyle::with_template("{pos}/{len} {msg}").unwrap_or_else(|_| unreachable!()));
-    progress.set_message("roofs");
+    ticker.at("the roofs".into());
     let roofs = Roofs::measure(&device)?;
     let mut rows = Vec::new();
-    for bench in &list {
-        progress.set_message(bench.name);
+    for (done, bench) in list.iter().enumerate() {
+        ticker.at(format!("{}, {done} of {} done,", bench.name, list.len()));
         (bench.check)(&device)?;
         rows.push(bench.measure(&device, roofs)?);
-        progress.inc(1);
     }
-    progress.finish_and_clear();
+    drop(ticker);
     let table = table(&rows, &gpu.describe());
     if args.readme {
         write_readme(&table)?;

@@ -2,6 +2,7 @@
 
 use super::choose_device::choose_device;
 use super::output::say;
+use super::progress::Ticker;
 use crate::error::Result;
 use crate::run::evaluation::{Effort, evaluate};
 use crate::run::{Registry, Scores, Session, report};
@@ -32,7 +33,10 @@ pub fn run(registry: &Registry, args: &EvalArgs) -> Result<()> {
     let device = choose_device(args.device.as_deref())?;
     let session = Session::open_model(registry, &args.dir, &device)?;
     let (steps, step_scale, data) = (args.langevin_steps, args.step_scale, args.data.clone());
-    let scores = evaluate(&session, &Effort { steps, step_scale, data, ..Effort::default() })?;
+    let ticker = Ticker::new("scores");
+    let watch = ticker.watch();
+    let scores = evaluate(&session, &Effort { steps, step_scale, data, watch, ..Effort::default() })?;
+    drop(ticker);
     if args.json {
         say!("{}", scores.to_json())?;
     } else {

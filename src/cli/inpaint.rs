@@ -2,6 +2,7 @@
 
 use super::choose_device::choose_device;
 use super::output::say;
+use super::progress::Ticker;
 use super::sample::{How, check_kind, square, write};
 use crate::error::{Error, Result};
 use crate::io::png;
@@ -48,10 +49,13 @@ pub fn run(registry: &Registry, args: &InpaintArgs) -> Result<()> {
     let mask: Vec<f32> = mask.flat_map(|kept| std::iter::repeat_n(kept, c)).collect();
     let copies = |one: &[f32]| Tensor::new(&device, [args.n, h, w, c], &one.repeat(args.n));
     let known = Known { values: copies(&image), mask: copies(&mask) };
-    let request = SampleRequest { known: Some(known), ..request };
+    let ticker = Ticker::new("samples");
+    let request = SampleRequest { known: Some(known), watch: ticker.watch(), ..request };
     let key = Key::new(args.how.seed(session.config.seed)).named("inpainting");
     let samples = session.algorithm().sample(&request, &key)?;
-    write(&out, &evaluation::checked(&samples.x)?, square(args.n), &session.config.preset)?;
+    let x = evaluation::checked(&samples.x)?;
+    drop(ticker);
+    write(&out, &x, square(args.n), &session.bounds())?;
     say!("{} ways to fill {} -> {}", args.n, args.image.display(), out.display())
 }
 

@@ -69,6 +69,7 @@ pub fn main() -> ExitCode {
 pub fn main_with(registry: Registry) -> ExitCode {
     report_panics();
     quiet_display_lookup();
+    progress::catch_signals();
     let commanded = || match Cli::try_parse() {
         Ok(cli) => run(&registry, &cli.command.unwrap_or(Command::Demo(Default::default()))),
         Err(e) => explain(e),

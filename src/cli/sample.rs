@@ -2,6 +2,7 @@
 
 use super::choose_device::choose_device;
 use super::output::say;
+use super::progress::Ticker;
 use crate::error::{Error, Result};
 use crate::io::{atomic, npy};
 use crate::plot;
@@ -80,11 +81,14 @@ pub fn run(registry: &Registry, args: &SampleArgs) -> Result<()> {
     let session = Session::open_model(registry, &args.dir, &device)?;
     let key = crate::tensor::Key::new(args.how.seed(session.config.seed)).named("samples");
     let classes = session.algorithm().classes();
-    let request = SampleRequest { trajectory: args.trajectory, ..args.how.request(args.n, session.algorithm())? };
+    let ticker = Ticker::new("samples");
+    let (trajectory, watch) = (args.trajectory, ticker.watch());
+    let request = SampleRequest { trajectory, watch, ..args.how.request(args.n, session.algorithm())? };
     let samples = session.algorithm().sample(&request, &key)?;
     let columns = if args.how.classes.iter().any(|c| c == "each") { classes } else { square(args.n) };
-    let x = evaluation::checked(&samples.x)?;
-    write(&out, &x, columns, &session.config.preset)?;
+    let x = evaluation::checked(&samples.x)?; // waits for the device
+    drop(ticker);
+    write(&out, &x, columns, &session.bounds())?;
     say!("{} samples (EMA weights) -> {}", args.n, out.display())?;
     if args.trajectory {
         let states: Vec<&Tensor> = samples.trajectory.iter().collect();
@@ -118,16 +122,15 @@ fn extension(path: &Path) -> String {
     path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase()
 }
 
-/// Writes samples `[n, item...]` as an array, a grid of images, or a scatter plot.
-pub fn write(out: &Path, samples: &Tensor, columns: usize, title: &str) -> Result<()> {
+/// Writes samples `[n, item...]` as an array, a grid of images, or points on the data's box.
+pub fn write(out: &Path, samples: &Tensor, columns: usize, bounds: &[[f64; 2]]) -> Result<()> {
     let (shape, values) = (samples.shape().to_vec(), samples.to_vec()?);
     match (extension(out).as_str(), shape.as_slice()) {
         ("npy", _) => npy::write(out, &shape, &values),
         (_, &[n, h, w, c]) => atomic::write_bytes(out, &plot::grid(&values, [n, h, w, c], columns).png()),
         (_, &[_, 2]) => {
             let points: Vec<[f32; 2]> = values.chunks_exact(2).map(|p| [p[0], p[1]]).collect();
-            let half = values.iter().fold(1.0f32, |m, v| m.max(v.abs()));
-            let panel = plot::Panel::scatter(title, plot::Bounds::square(half), &points);
+            let panel = plot::Panel::scatter("samples", pictures::square(bounds), &points);
             atomic::write_bytes(out, &plot::panels(&[panel]).png())
         }
         (_, shape) => Err(Error::setting(format!("samples of shape {shape:?} have no picture; write .npy"))),

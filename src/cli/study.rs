@@ -4,8 +4,8 @@ use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
 use crate::error::{Error, Result};
-use crate::run::Registry;
 use crate::run::study::{CdrlStudy, ImprovedCdStudy, Net};
+use crate::run::{Registry, Session};
 use std::path::PathBuf;
 
 #[derive(clap::Subcommand)]
@@ -61,11 +61,14 @@ fn net(name: &str) -> Result<Net> {
 }
 
 pub fn run(registry: &Registry, args: &Args) -> Result<()> {
+    let mut train = |session: &mut Session| {
+        progress::train(session).inspect(|()| progress::last_words("interrupted; the same command goes on from here"))
+    };
     match args {
         Args::Cdrl(args) => {
             let device = choose_device(args.device.as_deref())?;
             let study = CdrlStudy { steps: args.steps, overrides: args.overrides.clone(), out: args.out.clone() };
-            study.run(registry, &device, &mut |line| say!("{line}"), &mut progress::train)
+            study.run(registry, &device, &mut |line| say!("{line}"), &mut train)
         }
         Args::ImprovedCd(args) => {
             let device = choose_device(args.device.as_deref())?;
@@ -76,7 +79,7 @@ pub fn run(registry: &Registry, args: &Args) -> Result<()> {
                 overrides: args.overrides.clone(),
                 out: args.out.clone(),
             };
-            study.run(registry, &device, &mut |line| say!("{line}"), &mut progress::train)
+            study.run(registry, &device, &mut |line| say!("{line}"), &mut train)
         }
     }
 }

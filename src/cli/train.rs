@@ -147,7 +147,10 @@ fn run(mut session: Session) -> Result<()> {
         Device::Oracle => String::new(),
     };
     say!("{} iterations in {seconds:.1} s{memory}", session.training.done() - from)?;
-    let scores = evaluation::is_quick(&session).then(|| evaluation::evaluate(&session, &Effort::default()));
+    let ticker = progress::Ticker::new("scores");
+    let effort = Effort { watch: ticker.watch(), ..Effort::default() };
+    let scores = evaluation::is_quick(&session).then(|| evaluation::evaluate(&session, &effort));
+    drop(ticker);
     // The report is worth having without scores, too.
     report::write(&session)?;
     if let Some(scores) = scores {

@@ -28,6 +28,7 @@ pub use read::ReadBack;
 pub use recorder::Workgroups;
 pub use report::{Clock, PhaseRow, ProfileReport, ProfileRow, Roofs};
 pub use shader::{INCLUDES, Kernel, Param, Source};
+#[cfg(feature = "cli")]
 pub(crate) use table::significant;
 pub use translate::Validated;
 pub use uniforms::Uniform;

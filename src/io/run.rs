@@ -170,7 +170,12 @@ impl RunDir {
 
     /// What the data are like, if it was written.
     pub fn read_data(&self) -> Result<Option<String>> {
-        if self.data().exists() { source::read_text(self.data()).map(Some) } else { Ok(None) }
+        read_if_there(self.data())
+    }
+
+    /// The newest scores, if there are any.
+    pub fn read_scores(&self) -> Result<Option<String>> {
+        read_if_there(self.scores())
     }
 
     /// Whether a state was saved.
@@ -201,6 +206,10 @@ impl RunDir {
             }),
         }
     }
+}
+
+fn read_if_there(path: PathBuf) -> Result<Option<String>> {
+    if path.exists() { source::read_text(path).map(Some) } else { Ok(None) }
 }
 
 /// The right to train in a run's folder; given back when it is dropped.

@@ -1,7 +1,8 @@
 //! Pictures: maps of 2-D functions, grids of images, curves. Nothing here touches a file: a [`Picture`] gives the bytes
-//! of a PNG and [`Curves`] the text of an SVG; `io::atomic::write_bytes` puts either on disk.
+//! of a PNG and `Curves` (feature `plots`) the text of an SVG; `io::atomic::write_bytes` puts either on disk.
 
 mod colormap;
+#[cfg(feature = "plots")]
 mod curves;
 mod density;
 mod font;
@@ -10,6 +11,7 @@ mod png;
 mod samples;
 
 pub use colormap::Colormap;
+#[cfg(feature = "plots")]
 pub use curves::Curves;
 pub use density::{Bounds, Panel, histogram, panels, quantiles};
 pub use picture::Picture;

@@ -3,6 +3,7 @@
 use super::registry::{AlgorithmConfig, Registry, one_line};
 use crate::check;
 use crate::error::{Error, Result, nearest};
+use crate::io;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -64,7 +65,7 @@ impl RunConfig {
     pub fn load(registry: &Registry, source: &str, overrides: &[String]) -> Result<RunConfig> {
         let text = match registry.presets().iter().find(|(name, _)| *name == source) {
             Some((_, text)) => text.to_string(),
-            None if source.ends_with(".toml") => std::fs::read_to_string(source).map_err(|e| Error::file(source, e))?,
+            None if source.ends_with(".toml") => io::read_text(source)?,
             None => return Err(unknown_preset(registry, source)),
         };
         RunConfig::parse(registry, source, &text, overrides)

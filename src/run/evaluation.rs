@@ -8,7 +8,7 @@ use crate::io::atomic;
 use crate::metrics::auc;
 use crate::plot;
 use crate::tensor::{Key, Tensor};
-use crate::train::SampleRequest;
+use crate::train::{SampleRequest, Watch};
 
 /// How much is spent on scores, and on what.
 #[derive(Clone, Debug)]
@@ -23,11 +23,14 @@ pub struct Effort {
     pub images: usize,
     /// The data set in place of the run's own.
     pub data: Option<String>,
+    /// Who is told how far it is.
+    pub watch: Watch,
 }
 
 impl Default for Effort {
     fn default() -> Effort {
-        Effort { steps: None, step_scale: 1.0, points: 10_000, images: 2000, data: None }
+        let (points, images) = (10_000, 2000);
+        Effort { steps: None, step_scale: 1.0, points, images, data: None, watch: Watch::default() }
     }
 }
 
@@ -61,9 +64,11 @@ pub fn evaluate(session: &Session, effort: &Effort) -> Result<Scores> {
 
 fn points(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<Vec<Score>> {
     let model = session.algorithm();
-    let (steps, step_scale) = (effort.steps, effort.step_scale);
-    let request = SampleRequest { steps, step_scale, ..SampleRequest::new(effort.points) };
+    let (steps, step_scale, watch) = (effort.steps, effort.step_scale, effort.watch.clone());
+    watch.say("samples,");
+    let request = SampleRequest { steps, step_scale, watch, ..SampleRequest::new(effort.points) };
     let samples = checked(&model.sample(&request, &key.named("samples"))?.x)?;
+    effort.watch.say("comparing points,");
     let (energy, temperature) = (model.energy(), model.temperature());
     let bounds = session.bounds();
     if session.data.sample_shape == [2] {
@@ -90,6 +95,7 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
     let data = session.registry.load(spec, Split::Test)?;
     let mut list = Vec::new();
     for (name, other) in &session.config.ood {
+        effort.watch.say(&format!("telling {name} from the data,"));
         let score = outliers::set(session, other, &data, effort.images).and_then(|other| {
             let n = effort.images.min(data.len()).min(other.len());
             let energy = session.algorithm().energy();
@@ -118,23 +124,18 @@ fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
     let data = session.registry.load(spec, Split::Test)?;
     let train = session.registry.load(spec, Split::Train)?;
     let key_of = key.named("inpainting");
-    let (psnr, picture) = measures::inpainting(model, device, [&train, &data], 64, effort.steps, &key_of)?;
+    let request = SampleRequest { steps: effort.steps, watch: effort.watch.clone(), ..SampleRequest::new(64) };
+    let (psnr, picture) = measures::inpainting(model, device, [&train, &data], &request, &key_of)?;
     atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
     let mut list = psnr;
     if model.classes() > 0 {
-        list.extend(agreement(session, &train, &data, effort.steps, key)?);
+        list.extend(agreement(session, &train, &data, effort, key)?);
     }
     Ok(list)
 }
 
 /// How often samples have the class that was asked for, by guidance weight, beside the same measure of real images.
-fn agreement(
-    session: &Session,
-    train: &Dataset,
-    test: &Dataset,
-    steps: Option<usize>,
-    key: &Key,
-) -> Result<Vec<Score>> {
+fn agreement(session: &Session, train: &Dataset, test: &Dataset, effort: &Effort, key: &Key) -> Result<Vec<Score>> {
     let (n, classes) = (100, session.algorithm().classes() as u32);
     let references = train.select(&(0..train.len().min(10_000)).collect::<Vec<_>>());
     let asked: Vec<u32> = (0..n as u32).map(|i| i % classes).collect();
@@ -143,7 +144,8 @@ fn agreement(
     let real = measures::class_agreement(&test.rows(&some), &labels, &references);
     let mut list = Vec::new();
     for guidance in [0.0, 0.5, 1.0, 2.0] {
-        let request = SampleRequest { conditions: vec![asked.clone()], guidance, steps, ..SampleRequest::new(n) };
+        let (conditions, steps, watch) = (vec![asked.clone()], effort.steps, effort.watch.clone());
+        let request = SampleRequest { conditions, guidance, steps, watch, ..SampleRequest::new(n) };
         let x = checked(&session.algorithm().sample(&request, &key.named("classes"))?.x)?;
         if let &[n, h, w, c] = &x.shape()[..] {
             let picture = plot::grid(&x.to_vec()?, [n, h, w, c], classes as usize);

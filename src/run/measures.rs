@@ -160,7 +160,7 @@ pub fn points(
     Ok(scores.into_iter().map(|score| score.of(n)).collect())
 }
 
-/// PSNR in dB of the right half of `data`'s first `n` images filled in from the left, the mean over images of each one's own:
+/// PSNR in dB of the right half of `data`'s first `like.n` images filled in from the left, the mean over images of each one's own:
 /// of one sample, of the mean of [`MEAN_OF`] samples (an estimate of the posterior mean), and of the mean image of `train` as
 /// the baseline. Also a picture: original, known half, one sample, mean, baseline, a row each.
 ///
@@ -169,18 +169,17 @@ pub fn inpainting(
     model: &dyn Model,
     device: &Device,
     [train, data]: [&Dataset; 2],
-    n: usize,
-    steps: Option<usize>,
+    like: &SampleRequest,
     key: &Key,
 ) -> Result<(Vec<Score>, Picture)> {
     let &[h, w, c] = data.sample_shape.as_slice() else { panic!("inpainting wants images") };
-    let (size, n) = (h * w * c, n.min(data.len()));
+    let (size, n) = (h * w * c, like.n.min(data.len()));
     let hidden = |i: usize| i / c % w >= w / 2;
     let truth = data.rows(&(0..n).collect::<Vec<_>>());
     let mask: Vec<f32> = (0..n * size).map(|i| if hidden(i % size) { 0.0 } else { 1.0 }).collect();
     let known =
         Known { values: Tensor::new(device, [n, h, w, c], &truth), mask: Tensor::new(device, [n, h, w, c], &mask) };
-    let request = SampleRequest { known: Some(known), steps, ..SampleRequest::new(n) };
+    let request = SampleRequest { n, known: Some(known), ..like.clone() };
     let draws: Vec<Vec<f32>> =
         (0..MEAN_OF as u64).map(|i| model.sample(&request, &key.index(i))?.x.to_vec()).collect::<Result<_>>()?;
     let mean = |i: usize| draws.iter().map(|d| d[i]).sum::<f32>() / MEAN_OF as f32;

@@ -105,6 +105,7 @@ pub mod report;
 mod saving;
 mod scores;
 mod session;
+#[cfg(feature = "plots")]
 pub mod study;
 mod trainer;
 

@@ -7,6 +7,7 @@ use crate::energy::Energy;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::metrics::{auc, average_precision};
+#[cfg(feature = "plots")]
 use crate::plot::{Curves, quantiles};
 use crate::tensor::Key;
 
@@ -110,7 +111,7 @@ pub fn detect(session: &Session, inside: Option<&str>, outside: &[String], n: us
         list.extend(scores(name, &found, &known, &key.named(name)));
         drawn.push((name.clone(), found));
     }
-    atomic::write_bytes(session.run.plot("ood.svg"), histograms(&drawn).as_bytes())?;
+    draw(session, &drawn)?;
     let scores = Scores {
         step: session.training.done(),
         seed: session.config.seed,
@@ -123,12 +124,19 @@ pub fn detect(session: &Session, inside: Option<&str>, outside: &[String], n: us
     Ok(scores)
 }
 
+#[cfg(not(feature = "plots"))]
+fn draw(_: &Session, _: &[(String, Vec<f32>)]) -> Result<()> {
+    Ok(())
+}
+
 /// Histograms of several sets over the range that holds 98 % of each.
-fn histograms(sets: &[(String, Vec<f32>)]) -> String {
+#[cfg(feature = "plots")]
+fn draw(session: &Session, sets: &[(String, Vec<f32>)]) -> Result<()> {
     let ends: Vec<[f32; 2]> = sets.iter().map(|(_, energies)| quantiles(energies, 0.01, 0.99)).collect();
     let lo = ends.iter().fold(f32::INFINITY, |lo, e| lo.min(e[0]));
     let hi = ends.iter().fold(f32::NEG_INFINITY, |hi, e| hi.max(e[1]));
     let range = if hi > lo { [lo, hi] } else { [lo - 0.5, lo + 0.5] };
     let chart = Curves::new("share of samples by energy").along("energy");
-    sets.iter().fold(chart, |chart, (name, energies)| chart.histogram(name, energies, range)).svg()
+    let chart = sets.iter().fold(chart, |chart, (name, energies)| chart.histogram(name, energies, range));
+    atomic::write_bytes(session.run.plot("ood.svg"), chart.svg().as_bytes())
 }

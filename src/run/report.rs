@@ -2,8 +2,7 @@
 
 use super::{Scores, Session};
 use crate::error::{Error, Result};
-use crate::io::{Metrics, Report, read_text};
-use crate::plot::Curves;
+use crate::io::{self, Metrics, Report, read_text};
 
 /// Writes the report of a run: scores, pictures, curves, settings.
 pub fn write(session: &Session) -> Result<()> {
@@ -11,7 +10,7 @@ pub fn write(session: &Session) -> Result<()> {
     let mut report = Report::new(&format!("{} after {} iterations", session.config.preset, session.training.done()));
     report.text(&format!("{} on {}, seed {}", session.config.data, session.device, session.config.seed));
 
-    if let Ok(text) = std::fs::read_to_string(run.scores()) {
+    if let Some(text) = run.read_scores()? {
         let scores = Scores::from_json(&text)?;
         let rows: Vec<Vec<String>> = scores.scores.iter().map(|s| s.line().to_vec()).collect();
         report.section("Scores").table(&["score", "value", "compare"], &rows);
@@ -22,7 +21,7 @@ pub fn write(session: &Session) -> Result<()> {
     }
     report.section("Pictures");
     for (file, caption) in pictures(session)? {
-        let bytes = std::fs::read(&file).map_err(|e| Error::file(&file, e))?;
+        let bytes = io::read(&file)?;
         report.png(&bytes, &caption);
     }
     let drawing = run.plot("ood.svg");
@@ -31,13 +30,25 @@ pub fn write(session: &Session) -> Result<()> {
         report.section("Outliers").svg(&svg, "Energies of held-out data and of outliers, as scored by `ebm ood`");
     }
     report.section("Training");
-    let metrics = Metrics::read(run.metrics())?;
-    let steps = metrics.column("step").unwrap_or_default();
-    for (name, values) in metrics.columns.iter().filter(|(name, _)| name != "step" && name != "wall_s") {
-        report.svg(&Curves::new(name).series(name, steps, values).smooth(0.9).svg(), name);
-    }
+    curves(&mut report, &Metrics::read(run.metrics())?);
     report.section("Settings").listing("config.toml", &session.config.to_toml());
     report.write(run.report())
+}
+
+/// A curve for each metric.
+#[cfg(feature = "plots")]
+fn curves(report: &mut Report, metrics: &Metrics) {
+    let steps = metrics.column("step").unwrap_or_default();
+    for (name, values) in metrics.columns.iter().filter(|(name, _)| name != "step" && name != "wall_s") {
+        report.svg(&crate::plot::Curves::new(name).series(name, steps, values).smooth(0.9).svg(), name);
+    }
+}
+
+/// The last number of each metric, where nothing draws curves.
+#[cfg(not(feature = "plots"))]
+fn curves(report: &mut Report, metrics: &Metrics) {
+    let last = |(name, values): &(String, Vec<f64>)| Some(vec![name.clone(), values.last()?.to_string()]);
+    report.table(&["metric", "last"], &metrics.columns.iter().filter_map(last).collect::<Vec<_>>());
 }
 
 /// What `ebm eval` draws, with captions.

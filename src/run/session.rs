@@ -79,8 +79,6 @@ impl Session {
         device.wait()?;
         let folder = out.map_or_else(|| RunDir::unused("runs", &config.preset), Path::to_path_buf);
         let run = RunDir::create(folder, &config.to_toml())?;
-        let text = serde_json::to_string_pretty(&info).map_err(Error::setting)?;
-        atomic::write_bytes(run.data(), text.as_bytes())?;
         Ok(Session {
             config,
             registry: registry.clone(),
@@ -135,6 +133,11 @@ impl Session {
 
     /// Trains to the last iteration of the settings.
     pub fn train(&mut self, control: Control) -> Result<()> {
+        // Also where an earlier process was killed before it came to this.
+        if !self.run.data().exists() {
+            let text = serde_json::to_string_pretty(&self.data).map_err(Error::setting)?;
+            atomic::write_bytes(self.run.data(), text.as_bytes())?;
+        }
         let (bounds, origin) = (self.bounds(), self.config.origin());
         let Session { config, run, training, .. } = self;
         let trainer = Trainer { config: &config.trainer, run, bounds: &bounds, seed: config.seed, origin: &origin };

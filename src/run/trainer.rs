@@ -71,11 +71,12 @@ impl Trainer<'_> {
             let every = self.config.sample_every;
             let draw = every > 0 && (last || done % every == 0);
             log.take(if save || draw { 0 } else { 2 }).map_err(|e| self.explain(e, training))?;
-            if save {
-                self.save(training).map_err(|e| self.explain(e, training))?;
-            }
+            // What a resumed run would not draw again comes first.
             if draw {
                 self.draw(training, &mut log.events)?;
+            }
+            if save {
+                self.save(training).map_err(|e| self.explain(e, training))?;
             }
             (control.progress)(&Progress { done, steps: self.config.steps, newest: log.newest.as_ref() });
             if interrupted && !last {

@@ -36,7 +36,7 @@ pub use initializer_learner::{InitializerLearner, Target};
 pub use iteration::{Iteration, Metric, Range};
 pub use learner::Learner;
 pub use loader::{Batch, Loader};
-pub use model::{Known, Model, SampleRequest, Samples};
+pub use model::{Known, Model, SampleRequest, Samples, Watch};
 pub use moves::{Moves, PlaneMoves};
 pub use proposal::{Proposal, ReplayConfig, ReplayMemory, Start};
 pub use recovery_likelihood::RecoveryLikelihood;

@@ -4,6 +4,7 @@ use crate::check;
 use crate::energy::Energy;
 use crate::error::{Error, Result};
 use crate::tensor::{Key, Tensor};
+use std::rc::Rc;
 
 /// A trained model with averaged (EMA) weights. Every algorithm is one.
 pub trait Model {
@@ -61,6 +62,32 @@ pub struct SampleRequest {
     pub known: Option<Known>,
     /// Whether the states between the levels are wanted.
     pub trajectory: bool,
+    /// Who is told how far it is.
+    pub watch: Watch,
+}
+
+/// Somebody who is told how far something long is, or nobody.
+#[derive(Clone, Default)]
+pub struct Watch(Option<Rc<dyn Fn(&str)>>);
+
+impl Watch {
+    /// Calls `tell` with a few words at every stage.
+    pub fn new(tell: impl Fn(&str) + 'static) -> Watch {
+        Watch(Some(Rc::new(tell)))
+    }
+
+    /// Tells the stage that begins.
+    pub fn say(&self, stage: &str) {
+        if let Some(tell) = &self.0 {
+            tell(stage);
+        }
+    }
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Watch(somebody)" } else { "Watch(nobody)" })
+    }
 }
 
 /// Values to keep, in the units of the data set, `[n, sample...]`, and where: 1 for known, 0 for free, the same shape.
@@ -83,6 +110,7 @@ impl SampleRequest {
             guidance: 0.0,
             known: None,
             trajectory: false,
+            watch: Watch::default(),
         }
     }
 
@@ -116,7 +144,7 @@ impl SampleRequest {
     /// more.
     pub fn check_plain(&self, sample_shape: &[usize]) -> Result<()> {
         self.check(sample_shape)?;
-        let SampleRequest { n: _, steps: _, step_scale, conditions, guidance, known, trajectory } = self;
+        let SampleRequest { n: _, steps: _, step_scale, conditions, guidance, known, trajectory, watch: _ } = self;
         if !conditions.is_empty() || known.is_some() || *trajectory || *step_scale != 1.0 || *guidance != 0.0 {
             return Err(Error::setting(
                 "classes, guidance, known parts, trajectories and step scales need a model trained by recovery_likelihood",

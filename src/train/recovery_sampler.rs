@@ -118,6 +118,8 @@ impl<'a> Sampler<'a> {
         x = keep(x, 1.0, &at_level(top));
         let mut states = vec![x.clone()];
         for t in (1..=top).rev() {
+            let (from, of_all) = (start + 1, request.n);
+            request.watch.say(&format!("{from} to {} of {of_all}, level {t} of {top},", start + n));
             let step = of.table.step(t);
             let key = key.named("level").index(t as u64);
             let below = at_level(t - 1);

@@ -71,3 +71,42 @@ fn a_reader_that_leaves_early_is_no_error() {
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn a_kernel_is_shown_by_the_name_of_its_file_with_its_defaults() {
+    let shown = ebm(&["kernel", "show", "langevin/step", "--device", "oracle"]);
+    assert_eq!(shown.status.code(), Some(0));
+    assert!(String::from_utf8(shown.stdout).unwrap().starts_with("// langevin/step\n"));
+    let list = String::from_utf8(ebm(&["kernel", "list", "--device", "oracle"]).stdout).unwrap();
+    assert!(list.contains("elementwise/unary[silu") && !list.contains("OP="), "{list}");
+}
+
+/// `script` gives the program a terminal.
+#[test]
+fn binary_output_never_goes_to_a_terminal() {
+    if !cfg!(target_os = "linux") {
+        println!("skipped: binary_output_never_goes_to_a_terminal: another kind of script");
+        return;
+    }
+    let words = format!("{} kernel show roof/copy --as spirv --device oracle", env!("CARGO_BIN_EXE_ebm"));
+    match Command::new("script").args(["-qec", &words, "/dev/null"]).stdin(Stdio::null()).output() {
+        Err(why) => println!("skipped: binary_output_never_goes_to_a_terminal: script: {why}"),
+        Ok(output) => {
+            let text = String::from_utf8(output.stdout).unwrap();
+            assert!(text.starts_with("error: SPIR-V is binary") && text.trim().lines().count() == 1, "{text:?}");
+            assert_eq!(output.status.code(), Some(1));
+        }
+    }
+}
+
+/// Reading from a pipe or a device may never end.
+#[cfg(unix)]
+#[test]
+fn settings_are_read_from_regular_files_only() {
+    let link = std::env::temp_dir().join(format!("ebm-cli-{}.toml", std::process::id()));
+    let _ = std::fs::remove_file(&link);
+    std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
+    let line = error(&["train", link.to_str().unwrap()]);
+    std::fs::remove_file(&link).unwrap();
+    assert!(line.ends_with("is a pipe or device, not a file"), "{line}");
+}

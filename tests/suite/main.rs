@@ -1,5 +1,6 @@
 //! All integration tests in one binary, so that the dependencies are linked once.
 
+mod campaign;
 mod cli;
 mod fuzz;
 mod gradcheck;
