@@ -196,7 +196,7 @@ impl Model for ImprovedCd {
         Ok(x.into())
     }
 
-    /// What the memory holds.
+    /// Where the chains of the last iteration ended.
     fn preview(&self, n: usize, key: &Key) -> Result<Samples> {
         Ok(self.memory.draw(n, key).into())
     }
