@@ -1,11 +1,13 @@
 //! Energies: scalar functions of a sample. p(x) is proportional to exp(-E(x)), so low energy means likely.
 
 mod analytic;
+mod compose;
 mod conv;
 mod level;
 mod mlp;
 
 pub use analytic::{GaussianMixture, Quadratic};
+pub use compose::{AnyOf, Scaled, Sum, Without};
 pub use conv::{ConvConfig, ConvEnergy};
 pub use level::{ConditionedEnergy, LevelEnergy, LevelEnergyConfig};
 pub use mlp::{MlpConfig, MlpEnergy};

@@ -1,6 +1,8 @@
 //! All integration tests in one binary, so that the dependencies are linked once.
 
+mod ais;
 mod cli;
+mod compose;
 mod fuzz;
 mod gradcheck;
 mod layers;
