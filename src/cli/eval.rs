@@ -1,9 +1,11 @@
 //! `ebm eval`: every score that applies to a run.
 
 use super::choose_device::choose_device;
+use super::compose::AisArgs;
 use super::output::say;
 use super::progress::Ticker;
 use crate::error::Result;
+use crate::run::ais::{Ais, Base};
 use crate::run::evaluation::{Effort, evaluate};
 use crate::run::{Registry, Scores, Session, report};
 use std::path::PathBuf;
@@ -24,9 +26,23 @@ pub struct EvalArgs {
     /// Langevin noise times m, drift times m^2 (recovery likelihood, points).
     #[arg(long, default_value_t = 1.0)]
     step_scale: f64,
+    /// Also estimate ln Z by annealed importance sampling, with its standard error.
+    #[arg(long)]
+    ais: bool,
+    /// Where its chains start: `uniform` on the box of the data (Z is that of the box), or `normal` (of all space).
+    #[arg(long, default_value = "uniform")]
+    ais_base: BaseName,
+    #[command(flatten)]
+    ais_effort: AisArgs,
     /// Another data set to hold the model against than the run's own, or the same one elsewhere.
     #[arg(long)]
     data: Option<String>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum BaseName {
+    Uniform,
+    Normal,
 }
 
 pub fn run(registry: &Registry, args: &EvalArgs) -> Result<()> {
@@ -35,7 +51,9 @@ pub fn run(registry: &Registry, args: &EvalArgs) -> Result<()> {
     let (steps, step_scale, data) = (args.langevin_steps, args.step_scale, args.data.clone());
     let ticker = Ticker::new("scores");
     let watch = ticker.watch();
-    let scores = evaluate(&session, &Effort { steps, step_scale, data, watch, ..Effort::default() })?;
+    let base = if matches!(args.ais_base, BaseName::Uniform) { Base::Uniform } else { Base::Normal };
+    let ais = args.ais.then_some(Ais { base, ..args.ais_effort.settings() });
+    let scores = evaluate(&session, &Effort { steps, step_scale, data, ais, watch, ..Effort::default() })?;
     drop(ticker);
     if args.json {
         say!("{}", scores.to_json())?;

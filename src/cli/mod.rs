@@ -4,6 +4,7 @@
 
 mod bench;
 mod choose_device;
+mod compose;
 mod device;
 mod eval;
 mod inpaint;
@@ -46,6 +47,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Tell other data from the data that a trained energy knows.
     Ood(ood::OodArgs),
+    /// Sample from several trained energies put together: all of them, any, one without the other.
+    Compose(compose::ComposeArgs),
     /// Compare the parts of an algorithm.
     #[command(subcommand)]
     Study(study::Args),
@@ -98,6 +101,7 @@ fn run(registry: &Registry, command: &Command) -> Result<()> {
         Command::Inpaint(args) => inpaint::run(registry, args),
         Command::Eval(args) => eval::run(registry, args),
         Command::Ood(args) => ood::run(registry, args),
+        Command::Compose(args) => compose::run(registry, args),
         Command::Study(args) => study::run(registry, args),
         Command::Presets => presets::run(registry),
         Command::Device(args) => device::run(args),

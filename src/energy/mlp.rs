@@ -16,7 +16,7 @@ pub struct MlpConfig {
     pub hidden: Vec<usize>,
     /// The nonlinearity; a smooth one keeps dE/dx smooth.
     pub activation: Activation,
-    /// With a gain g, points are [scaled](super::Scaled) to the box of the data and the first layer starts with weights
+    /// With a gain g, points are [scaled](super::ScaledInputs) to the box of the data and the first layer starts with weights
     /// N(0, g^2) and biases uniform on (-g, g): its units bend anywhere in the box, within about 1/g of it. Energies with
     /// fine structure want 3 to 6. Without it points enter as they are, and the first layer starts like the others.
     pub gain: Option<f64>,

@@ -1,23 +1,24 @@
 //! Energies: scalar functions of a sample. p(x) is proportional to exp(-E(x)), so low energy means likely.
 
 mod analytic;
+mod compose;
 mod conv;
 mod level;
 mod mlp;
 mod multi_scale;
 mod scale_net;
-mod scaled;
+mod scaled_inputs;
 
 pub use analytic::{GaussianMixture, Quadratic};
+pub use compose::{AnyOf, Scaled, Sum, Without};
 pub use conv::{ConvConfig, ConvEnergy};
 pub use level::{ConditionedEnergy, LevelEnergy, LevelEnergyConfig};
 pub use mlp::{MlpConfig, MlpEnergy};
 pub use multi_scale::{MultiScale, MultiScaleConfig};
 pub use scale_net::Weights;
-pub use scaled::Scaled;
+pub use scaled_inputs::ScaledInputs;
 
 use crate::autodiff::{grad, grad_graph};
-use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::nn::{Params, Scope};
 use crate::ops::langevin::LangevinStep;
@@ -150,14 +151,20 @@ impl EnergyConfig {
         }
     }
 
-    /// Declares the parameters of an energy for samples like those of `data`, points `[D]` or images `[H, W, C]`.
-    pub fn build(&self, scope: &Scope, data: &Dataset) -> Result<Box<dyn Energy>> {
-        self.build_for(scope, data, 0)
+    /// Declares the parameters of an energy for samples of shape `item`, points `[D]` or images `[H, W, C]`, that lie in the
+    /// box `bounds`: an interval for each coordinate, or one for all.
+    pub fn build(&self, scope: &Scope, item: &[usize], bounds: &[[f64; 2]]) -> Result<Box<dyn Energy>> {
+        self.build_for(scope, item, bounds, 0)
     }
 
     /// [`EnergyConfig::build`] for an energy that is [told](Energy::labelled) one of `classes` classes; 0 for none.
-    pub fn build_for(&self, scope: &Scope, data: &Dataset, classes: usize) -> Result<Box<dyn Energy>> {
-        let item = &data.sample_shape[..];
+    pub fn build_for(
+        &self,
+        scope: &Scope,
+        item: &[usize],
+        bounds: &[[f64; 2]],
+        classes: usize,
+    ) -> Result<Box<dyn Energy>> {
         match (self, item) {
             (EnergyConfig::MultiScale(config), [_, _, c]) => Ok(Box::new(MultiScale::new(scope, *c, config, classes))),
             _ if classes > 0 => Err(Error::setting(
@@ -165,7 +172,7 @@ impl EnergyConfig {
             )),
             (EnergyConfig::Mlp(config), [inputs]) => {
                 let net = MlpEnergy::new(scope, *inputs, config);
-                Ok(if config.gain.is_some() { Box::new(Scaled::to_box(net, &data.bounds())) } else { Box::new(net) })
+                Ok(if config.gain.is_some() { Box::new(ScaledInputs::to_box(net, bounds)) } else { Box::new(net) })
             }
             (EnergyConfig::Conv(config), [_, _, channels]) => Ok(Box::new(ConvEnergy::new(scope, *channels, config))),
             (EnergyConfig::Mlp(_), _) => Err(Error::setting(format!(

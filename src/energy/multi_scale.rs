@@ -47,8 +47,10 @@ impl MultiScaleConfig {
     /// Whether the settings make sense; `name` is where they stand, such as `algorithm.energy`.
     pub fn check(&self, name: &str) -> Result<()> {
         let scales = format!("{name}.scales");
-        check::ensure((1..=8).contains(&self.scales.len()), &scales, &self.scales, "use 1 to 8 resolutions")?;
-        self.scales.iter().try_for_each(|widths| check::list(&scales, widths, 1..=check::MOST_WIDE))?;
+        let fits = |widths: &Vec<usize>| check::list(&scales, widths, 1..=check::MOST_WIDE).is_ok();
+        let (some, why) =
+            ((1..=8).contains(&self.scales.len()), "use 1 to 8 resolutions, each 1 to 64 widths up to 16384");
+        check::ensure(some && self.scales.iter().all(fits), &scales, &self.scales, why)?;
         check::within(format!("{name}.width"), self.width, 1..=check::MOST_WIDE)?;
         check::within(format!("{name}.blocks"), self.blocks, 0..=check::MOST_LAYERS)?;
         check::within(format!("{name}.attention"), self.attention, 0..=self.scales[0].len())?;

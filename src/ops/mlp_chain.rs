@@ -36,7 +36,7 @@ impl TwoLayers<'_> {
     pub fn fits(&self) -> bool {
         let (hidden, dim) = (self.w1.dim(0), self.w1.dim(1));
         let square = self.w2.shape().0 == [hidden, hidden];
-        square && self.w1.device().gpu().is_none_or(|gpu| Plan::choose(gpu.profile(), hidden, dim, 1).is_some())
+        square && self.w1.device().gpu().is_none_or(|gpu| Plan::choose(gpu.profile(), hidden, dim).is_some())
     }
 
     /// Where the chains `x [N, D]` end after `steps` steps, as a constant. Step k draws its noise from `key.index(k)`, as
@@ -98,14 +98,13 @@ struct Plan {
 }
 
 impl Plan {
-    /// The spread for `n` chains of `dim` dimensions with hidden layers of `hidden`, if they fit.
-    fn choose(profile: &Profile, hidden: usize, dim: usize, n: usize) -> Option<Plan> {
-        let v = |n: &str, d: usize| std::env::var(n).ok().and_then(|s| s.parse().ok()).unwrap_or(d);
-        let _ = n;
-        let subgroups = profile.software && profile.subgroup == Some(8);
-        let plans = match subgroups {
-            true => vec![Plan { width: 8, chains: v("CH", 16), teams: 1, nv: v("NV", 2), unroll: v("UN", 2) }],
-            false => [4, 2, 1].map(|teams| Plan { width: 1, chains: 4 * teams, teams, nv: 1, unroll: 1 }).to_vec(),
+    /// The first of the spreads for this class of adapter that fits layers of `hidden` and `dim` dimensions, if one does.
+    fn choose(profile: &Profile, hidden: usize, dim: usize) -> Option<Plan> {
+        let plan = |chains, nv| Plan { width: 8, chains, teams: 1, nv, unroll: 2 };
+        let team = |teams| Plan { width: 1, chains: 4 * teams, teams, nv: 1, unroll: 1 };
+        let plans = match profile.software && profile.subgroup == Some(8) {
+            true => [16, 8, 4].iter().flat_map(|&chains| [plan(chains, 2), plan(chains, 1)]).collect(),
+            false => vec![team(4), team(2), team(1)],
         };
         plans.into_iter().find(|plan| plan.fits(hidden, dim))
     }
@@ -120,7 +119,7 @@ impl Plan {
         let even = hidden.is_multiple_of(4 * self.nv * self.width) && columns > 0;
         let parts = columns / self.width;
         let bytes = 4 * self.chains * (hidden + dim * (1 + parts));
-        even && columns * self.teams <= 256 && bytes <= 32 << 10
+        even && columns * self.teams <= 256 && bytes <= 16 << 10
     }
 }
 
@@ -178,7 +177,7 @@ impl Op for MlpChain {
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let (n, dim, hidden) = (y.dim(0), y.dim(1), x[2].dim(1));
-        let Some(plan) = Plan::choose(gpu.profile(), hidden, dim, n) else {
+        let Some(plan) = Plan::choose(gpu.profile(), hidden, dim) else {
             panic!("mlp_chain: no kernel for {hidden} columns")
         };
         let coefficients = x.get(3 + usize::from(self.coupled));

@@ -1,8 +1,10 @@
 //! Every score that applies to a run, with the pictures that go with them.
 
+use super::ais::{Ais, Base, grid_log_z};
 use super::measures::{self, Reference};
 use super::{Score, Scores, Session, outliers, pictures};
 use crate::data::{Dataset, Split};
+use crate::energy::Scaled;
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::metrics::auc;
@@ -21,6 +23,8 @@ pub struct Effort {
     pub points: usize,
     /// Images per score.
     pub images: usize,
+    /// Annealed importance sampling of ln Z, if wished.
+    pub ais: Option<Ais>,
     /// The data set in place of the run's own.
     pub data: Option<String>,
     /// Who is told how far it is.
@@ -30,7 +34,7 @@ pub struct Effort {
 impl Default for Effort {
     fn default() -> Effort {
         let (points, images) = (10_000, 2000);
-        Effort { steps: None, step_scale: 1.0, points, images, data: None, watch: Watch::default() }
+        Effort { steps: None, step_scale: 1.0, points, images, ais: None, data: None, watch: Watch::default() }
     }
 }
 
@@ -49,6 +53,9 @@ pub fn evaluate(session: &Session, effort: &Effort) -> Result<Scores> {
         1 => points(session, effort, spec, &key)?,
         _ => images(session, effort, spec, &key)?,
     };
+    if let Some(ais) = &effort.ais {
+        scores.push(log_z(session, ais, &key.named("ais"))?);
+    }
     scores.extend(outliers(session, effort, spec, &mut skipped)?);
     let scores = Scores {
         step: session.training.done(),
@@ -85,6 +92,22 @@ fn points(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
     }
     let reference = Reference::Points { train: &train, test: &test, bounds: &bounds };
     measures::points(&*energy, temperature, &reference, &samples, key)
+}
+
+/// ln Z of exp(-E / T), on the box of the data for a uniform base; in the plane beside that of a grid there.
+fn log_z(session: &Session, ais: &Ais, key: &Key) -> Result<Score> {
+    let (model, device, bounds) = (session.algorithm(), &session.device, session.bounds());
+    let sample = model.sample_shape();
+    ais.check("ais", sample)?;
+    let energy = Scaled(model.energy(), 1.0 / model.temperature());
+    let z = ais.log_z(&energy, device, (sample, &bounds), key)?;
+    let place = if ais.base == Base::Uniform { "on the box" } else { "in all space" };
+    let note = format!("{place}, {:.0} effective chains", z.effective);
+    let score = Score::new("log_z", z.value).error(z.error).note(&note).of(z.n);
+    match (sample, ais.base) {
+        ([2], Base::Uniform) => Ok(score.against("grid", grid_log_z(&energy, device, &bounds)?)),
+        _ => Ok(score),
+    }
 }
 
 /// How well the energy tells the sets that the settings name from held-out data.

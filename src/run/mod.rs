@@ -94,6 +94,8 @@
 //! # try_it(registry).unwrap();
 //! ```
 
+pub mod ais;
+pub mod compose;
 pub mod config;
 pub mod evaluation;
 pub mod measures;

@@ -45,6 +45,9 @@ pub struct SamplerConfig {
     pub noise_first: bool,
     /// Keeps every coordinate in this interval: Langevin clips, the others bounce off its ends.
     pub clip: Option<(f64, f64)>,
+    /// Whether step sizes and noise are in units of the data, half the width of their box (see [`SamplerConfig::in_units`]).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub relative: bool,
     /// Runs whole Langevin chains in one kernel where there is one, see [`Langevin::fused`].
     pub fused: bool,
 }
@@ -64,7 +67,18 @@ impl From<Langevin> for SamplerConfig {
     fn from(langevin: Langevin) -> SamplerConfig {
         let Langevin { steps, step_size, temperature, noise_scale, noise_first, clip, fused } = langevin;
         let kind = SamplerKind::Langevin;
-        SamplerConfig { kind, steps, step_size, leapfrog: None, temperature, noise_scale, noise_first, clip, fused }
+        SamplerConfig {
+            kind,
+            steps,
+            step_size,
+            leapfrog: None,
+            temperature,
+            noise_scale,
+            noise_first,
+            clip,
+            relative: false,
+            fused,
+        }
     }
 }
 
@@ -88,6 +102,21 @@ impl SamplerConfig {
             check::positive(format!("{name}.temperature"), self.temperature)?;
         }
         Ok(())
+    }
+
+    /// The sampler with its sizes in x, if they are given in units of `unit`: `noise_scale` and the step of a leapfrog times
+    /// `unit`, the step of a Langevin move times `unit^2`.
+    pub fn in_units(&self, unit: f64) -> SamplerConfig {
+        if !self.relative {
+            return self.clone();
+        }
+        let power = if self.kind == SamplerKind::Hmc { 1 } else { 2 };
+        SamplerConfig {
+            step_size: self.step_size * unit.powi(power),
+            noise_scale: self.noise_scale.map(|noise| noise * unit),
+            relative: false,
+            ..self.clone()
+        }
     }
 
     /// How far the randomness of one move carries a coordinate, as a standard deviation.

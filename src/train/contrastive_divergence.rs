@@ -133,7 +133,7 @@ impl ContrastiveDivergence {
     pub fn new(config: &Config, data: Dataset, device: &Device, key: &Key) -> Result<ContrastiveDivergence> {
         config.check(&data)?;
         let params = Params::new(device, key.named("parameters"));
-        let energy = config.energy.build(&params.root(), &data)?;
+        let energy = config.energy.build(&params.root(), &data.sample_shape, &data.bounds())?;
         params.check("algorithm.energy")?;
         let (sample, of) = (&data.sample_shape, DataBox::new(device, &data.sample_shape, &data.bounds()));
         let memory = ReplayMemory::new(device, sample, &of, config.batch, &config.replay, &key.named("replay"))?;
@@ -150,16 +150,18 @@ impl ContrastiveDivergence {
     ) -> Result<ContrastiveDivergence> {
         config.check(&data)?;
         let learner = Learner::new(&params, &config.optimizer, config.ema);
+        let data_box = DataBox::new(params.device(), &data.sample_shape, &data.bounds());
+        let config = Config { langevin: config.langevin.in_units(0.5 * data_box.width()), ..config.clone() };
         let health = Health {
             max_energy: config.max_energy,
             energy_l2: config.energy_l2,
             noise: config.langevin.noise(),
             // Every chain has moved twice by then, so that none is as it was thrown in.
             patience: 200.max(2 * config.replay.size / config.batch) as u64,
-            data_box: DataBox::new(params.device(), &data.sample_shape, &data.bounds()),
+            data_box,
         };
         let data = Loader::new(params.device(), data, config.batch, &key.named("batches"))?;
-        Ok(ContrastiveDivergence { config: config.clone(), energy, learner, proposal, data, health })
+        Ok(ContrastiveDivergence { config, energy, learner, proposal, data, health })
     }
 }
 

@@ -89,7 +89,7 @@ impl ImprovedCd {
         config.check(&data)?;
         let params = Params::new(device, key.named("parameters"));
         let classes = if config.conditional { data.class_count() } else { 0 };
-        let energy = config.energy.build_for(&params.root(), &data, classes)?;
+        let energy = config.energy.build_for(&params.root(), &data.sample_shape, &data.bounds(), classes)?;
         params.check("algorithm.energy")?;
         ImprovedCd::with_parts(config, (energy, params), data, key)
     }
@@ -196,7 +196,7 @@ impl Model for ImprovedCd {
         Ok(x.into())
     }
 
-    /// What the memory holds.
+    /// Where the chains of the last iteration ended.
     fn preview(&self, n: usize, key: &Key) -> Result<Samples> {
         Ok(self.memory.draw(n, key).into())
     }

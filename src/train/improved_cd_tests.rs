@@ -155,8 +155,7 @@ fn the_three_scales_of_cifar_have_the_published_size() {
     let count = |scales: Vec<Vec<usize>>, classes: usize, attention: usize| {
         let params = Params::new(&Device::oracle(), Key::new(1));
         let net = EnergyConfig::MultiScale(MultiScaleConfig { scales, attention, ..net.clone() });
-        let data = Dataset::described("images", vec![32, 32, 3], classes, vec![[0.0, 1.0]]);
-        net.build_for(&params.root(), &data, classes).unwrap();
+        net.build_for(&params.root(), &[32, 32, 3], &[[0.0, 1.0]], classes).unwrap();
         params.numel()
     };
     let all = net.scales.clone();

@@ -32,6 +32,14 @@ pub trait Model {
         0
     }
 
+    /// E(x | class), x in the units of the data set.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a class that it does not have.
+    fn class_energy(&self, class: usize) -> Result<Box<dyn Energy + '_>> {
+        Err(Error::setting(format!("class {class} of a model that was not told classes")))
+    }
+
     /// Whether it can fill in samples of which parts are known.
     fn supports_inpainting(&self) -> bool {
         false

@@ -3,7 +3,7 @@
 use super::recovery_sampler::Sampler;
 use super::{Model, RecoveryLikelihood, SampleRequest, Samples};
 use crate::energy::{ConditionedEnergy, Energy};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::condition_index;
 use crate::tensor::{Key, Tensor, no_grad};
 
@@ -13,7 +13,7 @@ impl Model for RecoveryLikelihood {
     }
 
     fn energy(&self) -> Box<dyn Energy + '_> {
-        Box::new(self.marginal(1))
+        Box::new(self.marginal(1, 0))
     }
 
     /// s_1^2: the energies are in units of the squared Langevin step.
@@ -38,20 +38,28 @@ impl Model for RecoveryLikelihood {
         self.classes
     }
 
+    fn class_energy(&self, class: usize) -> Result<Box<dyn Energy + '_>> {
+        match class < self.classes {
+            true => Ok(Box::new(self.marginal(1, class + 1))),
+            false => Err(Error::setting(format!("class {class} of a model with {} classes", self.classes))),
+        }
+    }
+
     fn supports_inpainting(&self) -> bool {
         true
     }
 
     fn levels(&self) -> Vec<(Box<dyn Energy + '_>, f64)> {
-        let level = |t| (Box::new(self.marginal(t)) as Box<dyn Energy + '_>, self.table.step(t).s.powi(2));
+        let level = |t| (Box::new(self.marginal(t, 0)) as Box<dyn Energy + '_>, self.table.step(t).s.powi(2));
         (1..=self.config.levels).map(level).collect()
     }
 }
 
 impl RecoveryLikelihood {
     /// E(a_t x, lambda_{t-1}) with averaged parameters, x in the data's units: the density of x_{t-1} is exp(-E / s_t^2).
-    pub fn marginal(&self, t: usize) -> Marginal<'_> {
-        let condition = Tensor::full(&self.device, [1], condition_index(t - 1, 0, self.classes) as f64);
+    /// `class` is 0 for none, c + 1 for class c.
+    pub fn marginal(&self, t: usize, class: usize) -> Marginal<'_> {
+        let condition = Tensor::full(&self.device, [1], condition_index(t - 1, class, self.classes) as f64);
         let net = no_grad(|| self.learner.with_ema(|| self.energy.at(&condition)));
         Marginal { of: self, net, a: self.table.step(t).a }
     }

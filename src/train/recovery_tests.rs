@@ -124,7 +124,7 @@ fn conditional_kl(model: &RecoveryLikelihood, t: usize, shrink: f64) -> f64 {
     let (schedule, step) = (&model.schedule, model.table.step(t));
     let positions = grid().map(|y| y * shrink / step.a);
     let x = Tensor::from_f64(&model.device, [CELLS, 1], positions.map(|y| y / step.a).collect());
-    let energy = model.marginal(t).energy(&x).to_f64().unwrap();
+    let energy = model.marginal(t, 0).energy(&x).to_f64().unwrap();
     let places = [-2.0, -1.2, -0.4, 0.4, 1.2, 2.0];
     let weights = normalised(places.iter().map(|&x_t| log_marginal(schedule, t, x_t)));
     let kl = |x_t: f64| {

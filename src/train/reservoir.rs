@@ -55,6 +55,8 @@ pub struct Reservoir {
     fresh: DataBox,
     /// `[size + batch, ...]`, as stored. The last rows take what is not kept: every batch writes as many rows.
     table: Var,
+    /// The ends of the last iteration, `[batch, sample...]`, for pictures: rows of the table stay for long.
+    newest: Var,
     slots: Slots,
 }
 
@@ -71,12 +73,14 @@ impl Reservoir {
         let fresh = config.start.map_or_else(|| of.clone(), |(lo, hi)| DataBox::new(device, sample, &[[lo, hi]]));
         let packed = [sample.iter().product::<usize>().div_ceil(3)];
         let row = if config.bytes { &packed[..] } else { sample };
+        let first = fresh.uniform([&[batch], sample].concat(), &key.named("first"));
         Reservoir {
             config: config.clone(),
             batch,
             sample: sample.to_vec(),
             fresh,
             table: Var::new(&Tensor::zeros(device, [&[config.size + batch], row].concat())),
+            newest: Var::new(&first),
             slots: Slots { key: key.named("slots"), size: config.size as u64, batch: batch as u64 },
         }
     }
@@ -124,16 +128,18 @@ impl Proposal for Reservoir {
         let slots = self.slots.clone();
         let places = it.feed([self.batch], move |step| slots.places(step));
         self.table.write_rows(&places, &if self.config.bytes { packed(x_neg) } else { x_neg.clone() });
+        self.newest.set(x_neg.detach());
     }
 
-    /// Kept chains as they are, the first ones again where there are too few.
-    fn draw(&self, n: usize, key: &Key) -> Tensor {
-        let rows: Vec<f32> = (0..n).map(|i| (i % self.config.size) as f32).collect();
-        self.read(&Tensor::new(self.table.get().device(), [n], &rows), key)
+    /// The ends of the last iteration, the first ones again where there are too few.
+    fn draw(&self, n: usize, _: &Key) -> Tensor {
+        let rows: Vec<f32> = (0..n).map(|i| (i % self.batch) as f32).collect();
+        let newest = self.newest.get();
+        newest.gather(0, &Tensor::new(newest.device(), [n], &rows))
     }
 
     fn state(&self) -> Vec<(String, State)> {
-        vec![("memory".into(), State::Value(self.table.clone()))]
+        vec![("memory".into(), State::Value(self.table.clone())), ("newest".into(), State::Value(self.newest.clone()))]
     }
 }
 

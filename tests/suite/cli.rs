@@ -19,6 +19,14 @@ pub fn error(words: &[&str]) -> String {
     errors[0].to_string()
 }
 
+/// Asserts exit code 0; returns what was printed.
+#[track_caller]
+pub fn succeeds(words: &[&str]) -> String {
+    let output = ebm(words);
+    assert_eq!(output.status.code(), Some(0), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn an_unknown_command_or_argument_is_one_line() {
     assert!(error(&["devise"]).contains("'device'"));

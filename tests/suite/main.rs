@@ -1,7 +1,9 @@
 //! All integration tests in one binary, so that the dependencies are linked once.
 
+mod ais;
 mod campaign;
 mod cli;
+mod compose;
 mod fuzz;
 mod gradcheck;
 mod layers;

@@ -108,3 +108,36 @@ fn a_folder_of_pictures_is_trained_on() {
     assert!(std::fs::read_dir(session.run.root().join("samples")).unwrap().count() == 1);
     std::fs::remove_dir_all(place).unwrap();
 }
+
+/// Points scaled to their box and steps in its units: in other units the same samples come out, in other units.
+#[test]
+fn relative_settings_do_not_depend_on_the_units_of_the_data() {
+    use ebm::data::{Dataset, Values};
+    use ebm::energy::{EnergyConfig, MlpConfig};
+    use ebm::sample::{Langevin, SamplerConfig};
+    use ebm::train::contrastive_divergence::Config;
+    use ebm::train::{ContrastiveDivergence, ReplayConfig, Training};
+    let samples = |unit: f64, origin: f64| {
+        let key = Key::new(3);
+        let values = (0..200).map(|i| (unit * key.normal(i) + origin) as f32).collect();
+        let data = Dataset::new("points", vec![2], Values::F32(values));
+        let langevin = Langevin { steps: 3, step_size: 1e-3, ..Default::default() };
+        let config = Config {
+            batch: 16,
+            energy: EnergyConfig::Mlp(MlpConfig { hidden: vec![8], gain: Some(4.0), ..Default::default() }),
+            langevin: SamplerConfig { relative: true, ..langevin.into() },
+            replay: ReplayConfig { size: 32, ..Default::default() },
+            ..Default::default()
+        };
+        let device = Device::oracle();
+        let cd = ContrastiveDivergence::new(&config, data, &device, &key).unwrap();
+        let mut training = Training::new(Box::new(cd), &device, &key, false);
+        (0..4).for_each(|_| drop(pollster::block_on(training.advance())));
+        let x = training.algorithm().preview(32, &key).unwrap().x.to_f64().unwrap();
+        x.into_iter().map(|x| (x - origin) / unit).collect::<Vec<f64>>()
+    };
+    let (plain, other) = (samples(1.0, 0.0), samples(250.0, 1000.0));
+    let off = plain.iter().zip(&other).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    // The points themselves are f32.
+    assert!(off < 1e-3 && plain.iter().any(|x| x.abs() > 1.0), "{off}");
+}

@@ -1,7 +1,7 @@
 //! Samplers against laws known in closed form, on the oracle. Bounds are 5 standard errors.
 
 use crate::support;
-use ebm::energy::{Energy, GaussianMixture, MlpConfig, MlpEnergy, Quadratic, Scaled};
+use ebm::energy::{Energy, GaussianMixture, MlpConfig, MlpEnergy, Quadratic, ScaledInputs};
 use ebm::nn::{Activation, Params};
 use ebm::ops::langevin::LangevinStep;
 use ebm::prelude::*;
@@ -151,7 +151,7 @@ fn a_chain_in_one_kernel_ends_where_its_steps_end() {
         for (hidden, activation) in [(32, Activation::Softplus), (128, Activation::Silu)] {
             let config = MlpConfig { hidden: vec![hidden; 2], activation, gain: Some(3.0) };
             let params = Params::new(&device, Key::new(hidden as u64));
-            let energy = Scaled::to_box(MlpEnergy::new(&params.root(), 2, &config), &[[-3.0, 2.0], [-1.0, 4.0]]);
+            let energy = ScaledInputs::to_box(MlpEnergy::new(&params.root(), 2, &config), &[[-3.0, 2.0], [-1.0, 4.0]]);
             let normal = |name: &str, shape: &[usize]| Tensor::normal(&device, shape, &Key::new(1).named(name));
             let (x_0, center) = (normal("x", &[37, 2]), normal("center", &[37, 2]));
             let each = Tensor::uniform(&device, [37], &Key::new(2)).mul_scalar(0.1);

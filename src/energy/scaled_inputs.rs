@@ -5,17 +5,17 @@ use crate::ops::langevin::LangevinStep;
 use crate::tensor::{Key, Tensor};
 
 /// `E(x) = net((x - c) / r)`: a net whose inputs lie in about [-1, 1] wherever the data lie.
-pub struct Scaled<E> {
+pub struct ScaledInputs<E> {
     net: E,
     center: f64,
     radius: f64,
 }
 
-impl<E> Scaled<E> {
+impl<E> ScaledInputs<E> {
     /// Scales the smallest cube that holds `bounds` (an interval for each coordinate, or one for all) to [-1, 1].
-    pub fn to_box(net: E, bounds: &[[f64; 2]]) -> Scaled<E> {
+    pub fn to_box(net: E, bounds: &[[f64; 2]]) -> ScaledInputs<E> {
         let [lo, hi] = bounds.iter().fold([f64::MAX, f64::MIN], |[lo, hi], b| [lo.min(b[0]), hi.max(b[1])]);
-        Scaled { net, center: 0.5 * (lo + hi), radius: 0.5 * (hi - lo) }
+        ScaledInputs { net, center: 0.5 * (lo + hi), radius: 0.5 * (hi - lo) }
     }
 
     fn inwards(&self, x: &Tensor) -> Tensor {
@@ -23,7 +23,7 @@ impl<E> Scaled<E> {
     }
 }
 
-impl<E: Energy> Energy for Scaled<E> {
+impl<E: Energy> Energy for ScaledInputs<E> {
     fn energy(&self, x: &Tensor) -> Tensor {
         self.net.energy(&self.inwards(x))
     }
