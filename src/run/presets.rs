@@ -22,6 +22,7 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("cdrl/checkerboard", include_str!("presets/cdrl/checkerboard.toml")),
     ("cdrl/checkerboard-small", include_str!("presets/cdrl/checkerboard-small.toml")),
     ("cdrl/eight-gaussians", include_str!("presets/cdrl/eight-gaussians.toml")),
+    ("cdrl/points", include_str!("presets/cdrl/points.toml")),
     ("cdrl/mnist", include_str!("presets/cdrl/mnist.toml")),
     ("cdrl/fashion-mnist", include_str!("presets/cdrl/fashion-mnist.toml")),
     ("cdrl/cifar10", include_str!("presets/cdrl/cifar10.toml")),
