@@ -14,15 +14,8 @@ use crate::tensor::Key;
 /// Samples whose energies are computed at once.
 const AT_ONCE: usize = 250;
 
-/// Sets that are made rather than loaded, by name.
-pub const BUILT_IN: [(&str, &str); 3] = [
-    ("interpolation", "means of two of the model's own samples"),
-    ("constant", "images of one colour"),
-    ("uniform", "independent uniform numbers on the box of the data"),
-];
-
-/// The set that `spec` names, `n` samples or fewer: one of [`BUILT_IN`], made from held-out `data` and their box, or a data
-/// set.
+/// The set that `spec` names: a data set, or `n` samples that are made: `interpolation`, means of two samples of held-out
+/// `data`; `constant`, images of one colour; `uniform`, independent uniform numbers on the box of the data.
 ///
 /// # Errors
 /// Its samples have another shape than the data, or it cannot be loaded.
@@ -88,8 +81,8 @@ pub fn scores(name: &str, outside: &[f32], inside: &[f32], key: &Key) -> [Score;
     [score("auroc", roc.value, roc.error, 0.5), score("auprc", pr.value, pr.error, pr.chance)]
 }
 
-/// What `ebm ood` does: `outside` against `inside` (the run's own data if not told), `n` samples of each, and the histograms of
-/// the energies in `plots/ood.svg` of the run's folder; the scores are kept there as `ood.json`.
+/// What `ebm ood` does: `outside` against `inside` (the run's own data if not told), `n` samples of each. The histograms of the
+/// energies are left in `plots/ood.svg` of the run's folder, the scores in `ood.json`.
 pub fn detect(session: &Session, inside: Option<&str>, outside: &[String], n: usize) -> Result<Scores> {
     let spec = inside.unwrap_or(&session.config.data);
     let data = session.registry.load(spec, Split::Test)?;

@@ -67,7 +67,8 @@ fn exact(toy: &str, offset: f64, device: &Device) -> std::path::PathBuf {
     let folder = std::env::temp_dir().join(format!("ebm-exact-{}-{toy}", std::process::id()));
     let _ = std::fs::remove_dir_all(&folder);
     let text = format!(
-        "data = 'toy:{toy}:100'\nseed = 0\n[trainer]\nsteps = 1\nsample_every = 0\n[algorithm]\nkind = 'exact'\ntoy = '{toy}'\noffset = {offset:?}"
+        "data = 'toy:{toy}:100'\nseed = 0\n[trainer]\nsteps = 1\nsample_every = 0\n\
+         [algorithm]\nkind = 'exact'\ntoy = '{toy}'\noffset = {offset:?}"
     );
     let config = RunConfig::parse(&registry(), toy, &text, &[]).unwrap();
     let mut session = Session::create(&registry(), config, device, Some(&folder)).unwrap();
@@ -76,7 +77,7 @@ fn exact(toy: &str, offset: f64, device: &Device) -> std::path::PathBuf {
 }
 
 /// Overlapping mixtures with offsets 9 apart: product, mixture and quotient are what they should be, and the samples of the
-/// mixture come from both halves alike, for every sampler.
+/// mixture come from both halves alike, whether the moves are tested or not.
 #[test]
 fn exact_energies_give_the_exact_compositions() {
     let device = support::gpu("exact_energies_give_the_exact_compositions", false).unwrap_or(Device::Oracle);
@@ -101,9 +102,10 @@ fn exact_energies_give_the_exact_compositions() {
     let outer = |p: &[f64]| p.iter().any(|v| v.abs() > 3.7);
     let share = modes.centres.iter().filter(|c| outer(&c[..])).count() as f64 / 25.0 / 2.0; // 16 of 25 lie at 4
     let n = 600;
-    for (kind, step_size) in [(SamplerKind::Langevin, 1e-6), (SamplerKind::Mala, 1e-5), (SamplerKind::Hmc, 0.003)] {
+    for (kind, step_size) in [(SamplerKind::Langevin, 1e-6), (SamplerKind::Hmc, 0.003)] {
         let sampler = SamplerConfig { kind, step_size, steps: 5, ..Default::default() };
-        let (x, accepted) = mixture.sample(n, &Ais { chains: 1500, ..ais }, &sampler, &Key::new(1)).unwrap();
+        let (x, accepted) =
+            mixture.sample(n, &Ais { chains: 1000, temperatures: 20, ..ais }, &sampler, &Key::new(1)).unwrap();
         assert_eq!(accepted.is_some(), kind != SamplerKind::Langevin);
         assert!(accepted.is_none_or(|rate| rate > 0.7), "{accepted:?}");
         let found = x.to_f64().unwrap().chunks(2).filter(|p| outer(p)).count() as f64 / n as f64;
