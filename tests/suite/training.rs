@@ -359,10 +359,10 @@ fn a_checkpoint_of_another_model_is_refused_by_name() {
     let run = RunDir::create(folder("other"), "").unwrap();
     train(&mut start(Box::new(build(&config(), &Device::oracle())), &Device::oracle(), true), &run, None).unwrap();
     let wider =
-        Config { energy: EnergyConfig::Mlp(MlpConfig { hidden: vec![32, 16], ..Default::default() }), ..config() };
+        Config { energy: EnergyConfig::Mlp(MlpConfig { hidden: vec![48, 32], ..Default::default() }), ..config() };
     let mut checkpoint: Checkpoint = run.load().unwrap();
     let error = restore(&mut checkpoint, &build(&wider, &Device::oracle())).unwrap_err().to_string();
-    assert!(error.contains("energy.layer0") && error.contains("[32, 2]"), "{error}");
+    assert!(error.contains("energy.layer0") && error.contains("[48, 2]"), "{error}");
     std::fs::remove_dir_all(run.root()).unwrap();
 }
 
