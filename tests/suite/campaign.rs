@@ -8,6 +8,7 @@
 use ebm::io::{Checkpoint, npy};
 use ebm::prelude::Key;
 use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,21 +16,32 @@ use std::time::{Duration, Instant};
 
 const TINY: &str = "seed = 3\n\
     [trainer]\nsteps = 24\nlog_every = 1\ncheckpoint_every = 3\nsample_every = 6\n\
-    [algorithm]\nkind = 'contrastive_divergence'\nbatch = 8\nenergy.kind = 'mlp'\nenergy.hidden = [4]\n\
-    langevin.steps = 2\nreplay.size = 16\n";
+    [algorithm]\nkind = 'contrastive_divergence'\nbatch = 8\nlangevin.steps = 2\nreplay.size = 16\n";
+
+/// Data and nets: points are scored after training, images are not.
+const KINDS: [(&str, &[usize], &str); 2] = [
+    ("points", &[40, 2], "energy = { kind = 'mlp', hidden = [4] }"),
+    ("images", &[40, 4, 4], "energy = { kind = 'conv', widths = [2] }"),
+];
 
 /// A folder with a tiny configuration, removed with its content at the end.
 struct Place(PathBuf);
 
 impl Place {
     fn new(name: &str) -> Place {
-        let place = std::env::temp_dir().join(format!("ebm-campaign-{}-{name}", std::process::id()));
+        // In memory where there is a folder for that: what a process wrote outlives it, and nothing waits for a disk.
+        let memory = Some(PathBuf::from("/dev/shm")).filter(|folder| folder.is_dir());
+        let parent = memory.unwrap_or_else(std::env::temp_dir);
+        let place = parent.join(format!("ebm-campaign-{}-{name}", std::process::id()));
         let _ = std::fs::remove_dir_all(&place);
         std::fs::create_dir_all(place.join("runs")).unwrap();
-        let points: Vec<f32> = (0..80).map(|i| Key::new(1).normal(i) as f32).collect();
-        npy::write(place.join("points.npy"), &[40, 2], &points).unwrap();
-        std::fs::write(place.join("tiny.toml"), format!("data = 'npy:{}/points.npy'\n{TINY}", place.display()))
-            .unwrap();
+        for (kind, shape, energy) in KINDS {
+            let values: Vec<f32> =
+                (0..shape.iter().product::<usize>()).map(|i| Key::new(1).uniform(i as u64) as f32).collect();
+            npy::write(place.join(format!("{kind}.npy")), shape, &values).unwrap();
+            let text = format!("data = 'npy:{}/{kind}.npy'\n{TINY}{energy}\n", place.display());
+            std::fs::write(place.join(format!("{kind}.toml")), text).unwrap();
+        }
         Place(place)
     }
 
@@ -37,16 +49,16 @@ impl Place {
         self.0.join("runs").join(name)
     }
 
-    fn train(&self, out: &Path) -> Command {
+    fn train(&self, kind: &str, out: &Path) -> Command {
         let mut command = ebm();
-        command.arg("train").arg(self.0.join("tiny.toml")).arg("--out").arg(out);
+        command.arg("train").arg(self.0.join(format!("{kind}.toml"))).arg("--out").arg(out);
         command
     }
 
     /// What an undisturbed run leaves, and how long it takes.
-    fn reference(&self) -> (BTreeMap<String, Vec<u8>>, Duration) {
-        let (out, start) = (self.run("reference"), Instant::now());
-        succeeds(&mut self.train(&out));
+    fn reference(&self, kind: &str) -> (BTreeMap<String, Vec<u8>>, Duration) {
+        let (out, start) = (self.run(&format!("reference-{kind}")), Instant::now());
+        succeeds(&mut self.train(kind, &out));
         (contents(&out), start.elapsed())
     }
 }
@@ -60,6 +72,16 @@ impl Drop for Place {
 fn ebm() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ebm"));
     command.env_remove("RUST_BACKTRACE").env("EBM_DEVICE", "oracle").stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A shell that starts the tests in the background lets them ignore Ctrl-C.
+    let usual = || {
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+            // SAFETY: the usual reaction to a signal is no code of ours.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+        Ok(())
+    };
+    // SAFETY: it only calls `signal`, which may be called between fork and exec.
+    unsafe { command.pre_exec(usual) };
     command
 }
 
@@ -174,29 +196,30 @@ fn kill(command: &mut Command, signal: &str, after: Duration) -> bool {
     output.status.success()
 }
 
-/// Kills `count` runs, every third one twice, and lets each go on to the end.
+/// Kills `count` runs, a quarter of which are scored at the end, some of them twice, and lets each go on to the end.
 fn kills(name: &str, count: u64) {
     let place = Place::new(name);
-    let (expected, whole) = place.reference();
+    let references = ["images", "points"].map(|kind| (kind, place.reference(kind)));
     let (mut finished, mut before) = (0, 0);
     for i in 0..count {
+        let (kind, (expected, whole)) = &references[usize::from(i % 4 == 3)];
         let key = Key::new(14).named("kills").index(i);
         let signal = ["KILL", "TERM", "INT"][i as usize % 3];
         let moment = |draw| whole.mul_f64(1.1 * key.uniform(draw));
         let out = place.run(&i.to_string());
-        finished += usize::from(kill(&mut place.train(&out), signal, moment(0)));
-        let what = format!("run {i}, SIG{signal} after {:?} of {whole:?}", moment(0));
+        finished += usize::from(kill(&mut place.train(kind, &out), signal, moment(0)));
+        let what = format!("run {i}, {kind}, SIG{signal} after {:?} of {whole:?}", moment(0));
         if !out.exists() {
             before += 1;
-            succeeds(&mut place.train(&out));
+            succeeds(&mut place.train(kind, &out));
         } else if i % 9 < 3 {
             kill(&mut resume(&out), signal, moment(1));
         }
         succeeds(&mut resume(&out));
-        same(&out, &expected, &what);
+        same(&out, expected, &what);
         std::fs::remove_dir_all(&out).unwrap();
     }
-    println!("{count} runs killed within {whole:?}: {before} before there was a folder, {finished} after the end");
+    println!("{count} runs killed: {before} before there was a folder, {finished} after the end");
 }
 
 #[test]
@@ -241,66 +264,74 @@ fn with_fault(place: &Place, command: &mut Command, name: &str, at: usize, way: 
     (output, count.parse().unwrap(), call.into())
 }
 
-/// Lets every `stride`-th file call of a whole run and of one that goes on fail, in `ways` ways.
+/// Something that is done to a run's folder, again after a fault.
+struct Deed<'a> {
+    name: &'static str,
+    /// The folder as it is before, if it is there.
+    before: Option<PathBuf>,
+    command: Box<dyn Fn(&Path) -> Command + Sync + 'a>,
+}
+
+/// Lets every `stride`-th file call of a whole run, of one that goes on, and of scoring fail, in `ways` ways.
 fn faults(name: &str, stride: usize, ways: usize) {
     let place = Place::new(name);
     if let Err(why) = shim(&place) {
         println!("skipped: {name}: {why}");
         return;
     }
-    let (expected, _) = place.reference();
-    let half = place.run("half");
-    succeeds(place.train(&half).args(["--steps", "12"]));
-    let (_, calls, _) = with_fault(&place, &mut place.train(&place.run("count")), "count", 0, 0);
-    copy(&half, &place.run("again"));
-    let (_, calls_again, _) = with_fault(&place, resume(&place.run("again")).args(["--steps", "24"]), "again", 0, 0);
-    let mut cases = Vec::new();
-    for (goes_on, calls) in [(false, calls), (true, calls_again)] {
-        let each = |(i, at): (usize, usize)| (0..ways).map(move |way| (goes_on, at, (i + way) % WAYS.len()));
-        cases.extend((1..=calls).step_by(stride).enumerate().flat_map(each));
-    }
-    let (next, ended) = (AtomicUsize::new(0), [const { AtomicUsize::new(0) }; 2]);
-    let work = || {
-        while let Some(&(goes_on, at, way)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let name = format!("{goes_on}-{at}-{way}");
-            let out = place.run(&name);
-            if goes_on {
-                copy(&half, &out);
-            }
-            let again = || {
-                let mut command = if out.exists() { resume(&out) } else { place.train(&out) };
-                if goes_on {
-                    command.args(["--steps", "24"])
-                } else {
-                    &mut command
-                };
-                command
-            };
-            let (output, _, call) = with_fault(&place, &mut again(), &name, at, way);
-            let what = format!("call {at} ({call}) of {out:?}, {}: {output:?}", WAYS[way].0);
-            assert_eq!(lines(&output, "interrupted"), 0, "{what}");
-            match output.status.code() {
-                Some(0) => same(&out, &expected, &what),
-                Some(1) => {
-                    assert!(complaints(&output).len() == 1 && lines(&output, "error:") == 1, "{what}");
-                    succeeds(&mut again());
-                    same(&out, &expected, &what);
-                }
-                _ => panic!("{what}"),
-            }
-            ended[usize::from(!output.status.success())].fetch_add(1, Ordering::Relaxed);
-            std::fs::remove_dir_all(&out).unwrap();
-        }
+    let [half, whole] = ["half", "whole"].map(|name| place.run(name));
+    succeeds(place.train("images", &half).args(["--steps", "12"]));
+    succeeds(&mut place.train("points", &whole));
+    let with = |mut command: Command, words: &[&str]| {
+        command.args(words);
+        command
     };
-    std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(work))));
+    let train = |out: &Path| if out.exists() { resume(out) } else { place.train("images", out) };
+    let go_on = |out: &Path| with(resume(out), &["--steps", "24"]);
+    let score = |out: &Path| with(ebm(), &["eval", out.to_str().unwrap(), "--langevin-steps", "1"]);
+    let deeds = [
+        Deed { name: "train", before: None, command: Box::new(train) },
+        Deed { name: "resume", before: Some(half), command: Box::new(go_on) },
+        Deed { name: "eval", before: Some(whole), command: Box::new(score) },
+    ];
+    for deed in &deeds {
+        let start = |name: &str| {
+            let out = place.run(name);
+            deed.before.iter().for_each(|before| copy(before, &out));
+            out
+        };
+        let clean = start(deed.name);
+        let (output, calls, _) = with_fault(&place, &mut (deed.command)(&clean), deed.name, 0, 0);
+        assert!(output.status.success() && calls > 10, "{output:?}");
+        let expected = contents(&clean);
+        std::fs::remove_dir_all(&clean).unwrap();
+
+        let each = |(i, at): (usize, usize)| (0..ways).map(move |way| (at, (i + way) % WAYS.len()));
+        let cases: Vec<_> = (1..=calls).step_by(stride).enumerate().flat_map(each).collect();
+        let (next, told) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let work = || {
+            while let Some(&(at, way)) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let name = format!("{}-{at}-{way}", deed.name);
+                let out = start(&name);
+                let (output, _, call) = with_fault(&place, &mut (deed.command)(&out), &name, at, way);
+                let what = format!("call {at} ({call}) of {}, {}: {output:?}", deed.name, WAYS[way].0);
+                if !output.status.success() {
+                    assert_eq!(output.status.code(), Some(1), "{what}");
+                    assert!(complaints(&output).len() == 1 && lines(&output, "error:") == 1, "{what}");
+                    succeeds(&mut (deed.command)(&out));
+                    told.fetch_add(1, Ordering::Relaxed);
+                }
+                same(&out, &expected, &what);
+                std::fs::remove_dir_all(&out).unwrap();
+            }
+        };
+        std::thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(work))));
+        let (all, told) = (cases.len(), told.into_inner());
+        println!("{}: {calls} file calls, {all} faults: {told} told in one line, {} overcome", deed.name, all - told);
+    }
     let left: Vec<_> =
         std::fs::read_dir(place.0.join("runs")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(left.len(), 4, "something is left beside the runs: {left:?}");
-    let [fine, failed] = ended.map(AtomicUsize::into_inner);
-    println!(
-        "{calls} file calls of a run and {calls_again} of one that goes on: {} faults, {fine} overcome, {failed} told",
-        fine + failed
-    );
+    assert_eq!(left.len(), 2, "something is left beside the runs: {left:?}");
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -313,7 +344,7 @@ fn copy(from: &Path, to: &Path) {
 
 #[test]
 fn failing_file_calls_leave_a_run_that_goes_on() {
-    faults("some-faults", 60, 1);
+    faults("some-faults", 40, 1);
 }
 
 #[test]
@@ -326,7 +357,7 @@ fn campaign_of_faults() {
 fn every_flipped_bit_of_a_checkpoint_is_noticed() {
     let place = Place::new("bits");
     let out = place.run("bits");
-    succeeds(&mut place.train(&out));
+    succeeds(&mut place.train("points", &out));
     let path = out.join("checkpoints/last.safetensors");
     let good = std::fs::read(&path).unwrap();
     assert!(Checkpoint::parse(&good).is_ok());
@@ -356,7 +387,7 @@ fn every_flipped_bit_of_a_checkpoint_is_noticed() {
 fn a_signal_outside_of_training_ends_at_once() {
     let place = Place::new("signals");
     let out = place.run("done");
-    succeeds(&mut place.train(&out));
+    succeeds(&mut place.train("points", &out));
     let before = contents(&out);
     let ends = |command: &mut Command, signal: &str| {
         let child = command.spawn().unwrap();
@@ -369,12 +400,32 @@ fn a_signal_outside_of_training_ends_at_once() {
         assert!(output.stdout.is_empty() && start.elapsed() < Duration::from_secs(5), "{output:?}");
     };
     for signal in ["INT", "TERM", "HUP"] {
-        ends(place.train(&place.run("none")).args(["--data", "toy:two-moons:16000000"]), signal);
+        ends(place.train("points", &place.run("none")).args(["--data", "toy:two-moons:16000000"]), signal);
         assert!(!place.run("none").exists());
     }
     ends(ebm().arg("eval").arg(&out).args(["--langevin-steps", "1000000"]), "TERM");
     ends(ebm().arg("sample").arg(&out).args(["--n", "1000", "--langevin-steps", "1000000"]), "INT");
     same(&out, &before, "nothing changed");
+}
+
+/// The first signal asks a training to save after its iteration; where that takes too long, the second one ends it.
+#[test]
+fn a_second_signal_ends_a_long_iteration_at_once() {
+    let place = Place::new("twice");
+    let out = place.run("run");
+    let mut command = place.train("images", &out);
+    let mut child = command.args(["--set", "algorithm.langevin.steps=1000000"]).spawn().unwrap();
+    while !out.join("checkpoints/last.safetensors").exists() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    send("INT", &child);
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().unwrap().is_none(), "the first signal waits for the iteration");
+    send("TERM", &child);
+    let output = finish(child);
+    assert!(output.status.code() == Some(130) && lines(&output, "interrupted at once") == 1, "{output:?}");
+    assert!(Checkpoint::load(out.join("checkpoints/last.safetensors")).is_ok());
 }
 
 /// Whoever starts the program under `nohup` wants it to outlive the terminal.
@@ -383,7 +434,7 @@ fn an_ignored_signal_stays_ignored() {
     let place = Place::new("nohup");
     let out = place.run("run");
     let words = format!(
-        "trap '' HUP; exec {} train {}/tiny.toml --out {}",
+        "trap '' HUP; exec {} train {}/points.toml --out {}",
         env!("CARGO_BIN_EXE_ebm"),
         place.0.display(),
         out.display()
