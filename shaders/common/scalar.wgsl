@@ -1,5 +1,6 @@
 // Elements one at a time.
 alias T = f32;
+alias Bits = u32;
 const WIDTH = 1u;
 
 // The first of them.

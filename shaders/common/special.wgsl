@@ -25,7 +25,8 @@ fn ordered(c: T, a: T, b: T) -> T {
 fn power(x: T, a: T) -> T {
     let whole = floor(a) == a;
     let odd = whole & (floor(0.5 * a) * 2.0 != a);
-    let size = select(pow(abs(x), a), 1.0 / abs(x), (x == T(0.0)) & (a < T(0.0)));
+    let of_zero = select(T(0.0), 1.0 / abs(x), a < T(0.0));
+    let size = select(pow(abs(x), a), of_zero, x == T(0.0));
     let nan = bitcast<T>(bitcast<Bits>(x) | Bits(0x7fc00000u));
     let y = select(select(size, -size, odd & (x < T(0.0))), nan, !whole & (x < T(0.0)));
     return select(y, T(1.0), a == T(0.0));

@@ -1,5 +1,6 @@
 // Elements four at a time.
 alias T = vec4f;
+alias Bits = vec4u;
 const WIDTH = 4u;
 
 fn from_four(v: vec4f) -> T {

@@ -17,7 +17,7 @@ fn f(x: f32, a: f32, b: f32) -> f32 {
         case 2u: { return sqrt(x); }                         // sqrt
         case 3u: { return 1.0 / x; }                         // recip
         case 4u: { return exp(x); }                          // exp
-        case 5u: { return log(x); }                          // log
+        case 5u: { return select(log(x), bitcast<f32>(bitcast<u32>(x) | 0x7fc00000u), x < 0.0); } // log
         case 6u: { return abs(x); }                          // abs
         case 7u: { return cos_sin(x).y; }                    // sin
         case 8u: { return cos_sin(x).x; }                    // cos

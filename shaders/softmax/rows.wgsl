@@ -5,6 +5,7 @@
 // order. traffic: 8 bytes per element; the second and third reading of a row come from the cache.
 //#include "common/index.wgsl"
 //#include "common/vec4.wgsl" // @param ELEMENT
+//#include "common/special.wgsl"
 
 const LANES: u32 = 8u; // @param
 const ROWS: u32 = 1u; // @param
@@ -17,6 +18,11 @@ struct Params { rows: u32, dim: u32 }
 @group(0) @binding(2) var<storage, read_write> y: array<T>;
 
 var<workgroup> sh_part: array<f32, LANES * ROWS>;
+
+// e^d, and NaN where d is: hardware may make a number of it.
+fn exponential(d: T) -> T {
+    return keep_nan(exp(d), d);
+}
 
 // The largest, or the sum, of the values of the row's lanes.
 fn fold_lanes(value: f32, local: u32, largest: bool) -> f32 {
@@ -49,12 +55,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let top = fold_lanes(fold_max(best), local, true);
     var sum = T(0.0);
     for (var i = first; i < last; i += LANES) {
-        sum += exp(x[i] - top);
+        sum += exponential(x[i] - top);
     }
     let total = fold_lanes(fold_sum(sum), local, false);
     // The sum is 0 only where every element is -inf.
     let none = total == 0.0;
-    let shift = log(total);
+    let shift = select(log(total), total, (bitcast<u32>(total) & 0x7fffffffu) > 0x7f800000u);
     let scale = select(1.0 / total, 0.0, none);
     for (var i = first; i < last; i += LANES) {
         if LOG {
