@@ -269,3 +269,25 @@ pub fn cases() -> Vec<Case> {
     }
     cases
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chains_are_spread_within_the_portable_budget_or_run_step_by_step() {
+        let software = Profile { software: true, subgroup: Some(8), ..Profile::default() };
+        let spread = |profile: &Profile, hidden| Plan::choose(profile, hidden, 2).map(|p| (p.chains, p.teams, p.nv));
+        assert_eq!(
+            [32, 96, 128, 256].map(|h| spread(&software, h)),
+            [Some((16, 1, 1)), Some((16, 1, 1)), Some((16, 1, 2)), Some((8, 1, 2)),]
+        );
+        assert_eq!([16, 100, 2048].map(|h| spread(&software, h)), [None; 3]);
+        let gpu = Profile { subgroup: Some(32), ..Profile::default() };
+        // 256 invocations are 4 teams of 64 columns of four.
+        assert_eq!(
+            [20, 128, 256, 1000].map(|h| spread(&gpu, h)),
+            [Some((16, 4, 1)), Some((16, 4, 1)), Some((8, 2, 1)), None,]
+        );
+    }
+}

@@ -11,6 +11,7 @@ mod objectives;
 mod oracle;
 mod outliers;
 mod own_data;
+mod presets;
 mod profile;
 mod replay;
 mod samplers;
