@@ -18,8 +18,8 @@ const CHAINS: u32 = 16u; // @param
 const TEAMS: u32 = 1u; // @param
 // Groups of four columns of an invocation.
 const NV: u32 = 2u; // @param
-// Fours of k in a pass of the inner loop.
-const UNROLL: u32 = 2u; // @param
+// Fours of k in a pass of the inner loop, at most WIDTH. All of them: a neighbour whose number is known costs no search.
+const UNROLL: u32 = 8u; // @param
 const COUPLED: bool = false; // @param
 const CLIP: bool = false; // @param
 // Whether step, coupling and noise differ between samples: [3, N] in `coefficients`.
@@ -31,14 +31,15 @@ struct Params {
     hi: f32, @align(16) key: Key,
 }
 
+// x_0, center and x_end are [N, DIM]; vectors W1^T [DIM, HIDDEN], b1, b2, w3; weights W2^T, W2 [2 HIDDEN, HIDDEN].
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x_0: array<f32>;           // [N, DIM]
-@group(0) @binding(2) var<storage, read> vectors: array<vec4f>;     // W1^T [DIM, HIDDEN], b1, b2, w3 // @texels
-@group(0) @binding(3) var<storage, read> weights: array<vec4f>;     // W2^T, W2: [2 HIDDEN, HIDDEN] // @texels
-@group(0) @binding(4) var<storage, read> center: array<f32>;        // [N, DIM]
+@group(0) @binding(1) var<storage, read> x_0: array<f32>;
+@group(0) @binding(2) var<storage, read> vectors: array<vec4f>; // @texels
+@group(0) @binding(3) var<storage, read> weights: array<vec4f>; // @texels
+@group(0) @binding(4) var<storage, read> center: array<f32>;
 @group(0) @binding(5) var<storage, read> coefficients: array<f32>;
 @group(0) @binding(6) var<storage, read> clock: array<f32>;
-@group(0) @binding(7) var<storage, read_write> x_end: array<f32>;   // [N, DIM]
+@group(0) @binding(7) var<storage, read_write> x_end: array<f32>;
 
 const QUADS = HIDDEN / 4u;
 const SC = CHAINS / TEAMS;

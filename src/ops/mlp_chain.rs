@@ -100,7 +100,7 @@ struct Plan {
 impl Plan {
     /// The first of the spreads for this class of adapter that fits layers of `hidden` and `dim` dimensions, if one does.
     fn choose(profile: &Profile, hidden: usize, dim: usize) -> Option<Plan> {
-        let plan = |chains, nv| Plan { width: 8, chains, teams: 1, nv, unroll: 2 };
+        let plan = |chains, nv| Plan { width: 8, chains, teams: 1, nv, unroll: 8 };
         let team = |teams| Plan { width: 1, chains: 4 * teams, teams, nv: 1, unroll: 1 };
         let plans = match profile.software && profile.subgroup == Some(8) {
             true => [16, 8, 4].iter().flat_map(|&chains| [plan(chains, 2), plan(chains, 1)]).collect(),
