@@ -106,11 +106,12 @@ pub fn train(session: &mut Session) -> Result<()> {
         let metrics = progress.newest.map(|report| report.named()).unwrap_or_default();
         let text = metrics.iter().map(|(name, value)| format!("{name} {value:.3}")).collect::<Vec<_>>().join("  ");
         if terminal {
+            bar.set_length(progress.steps);
             bar.set_message(text);
             bar.set_position(progress.done);
         } else if last.elapsed() >= LINE_EVERY {
             last = Instant::now();
-            let rate = (progress.done - done) as f64 / start.elapsed().as_secs_f64();
+            let rate = progress.done.saturating_sub(done) as f64 / start.elapsed().as_secs_f64();
             note(&format!("{}/{} {rate:.2}/s  {text}", progress.done, progress.steps));
         }
     };

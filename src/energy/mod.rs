@@ -8,15 +8,18 @@ mod mlp;
 mod multi_scale;
 mod scale_net;
 mod scaled_inputs;
+mod value;
 
+pub use crate::nn::MlpConfig;
 pub use analytic::{GaussianMixture, Quadratic};
 pub use compose::{AnyOf, Scaled, Sum, Without};
 pub use conv::{ConvConfig, ConvEnergy};
 pub use level::{ConditionedEnergy, LevelEnergy, LevelEnergyConfig};
-pub use mlp::{MlpConfig, MlpEnergy};
+pub use mlp::MlpEnergy;
 pub use multi_scale::{MultiScale, MultiScaleConfig};
 pub use scale_net::Weights;
 pub use scaled_inputs::ScaledInputs;
+pub use value::{Value, ValueConfig};
 
 use crate::autodiff::{grad, grad_graph};
 use crate::error::{Error, Result};

@@ -18,7 +18,8 @@ impl<E> ScaledInputs<E> {
         ScaledInputs { net, center: 0.5 * (lo + hi), radius: 0.5 * (hi - lo) }
     }
 
-    fn inwards(&self, x: &Tensor) -> Tensor {
+    /// `(x - c) / r`
+    pub(super) fn inwards(&self, x: &Tensor) -> Tensor {
         x.affine(1.0 / self.radius, -self.center / self.radius)
     }
 }

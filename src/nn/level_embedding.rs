@@ -31,6 +31,19 @@ pub fn look_up(table: &Tensor, index: &Tensor) -> Tensor {
     index.one_hot(table.dim(0)).matmul(table)
 }
 
+/// The unit matrix: row k tells a net that it is at place k of n.
+pub fn one_hot_features(device: &Device, n: usize) -> Tensor {
+    let ones = (0..n * n).map(|i| if i / n == i % n { 1.0 } else { 0.0 }).collect();
+    Tensor::from_f64(device, [n, n], ones)
+}
+
+/// Samples `x [N, ...]`, flattened, with the row of `features [R, F]` that `index` (`[N]` or `[1]`) names: `[N, D + F]`.
+pub fn beside_features(x: &Tensor, features: &Tensor, index: &Tensor) -> Tensor {
+    let (n, values) = (x.dim(0), x.numel() / x.dim(0));
+    let rows = features.gather(0, index).broadcast_to([n, features.dim(1)]);
+    Tensor::concat(&[&x.reshape([n, values]), &rows], 1)
+}
+
 /// The embedding of conditions, `W_2 silu(W_1 features(level) + b_1) + b_2 + W_c one_hot(class)`.
 pub struct LevelEmbedding {
     /// `[L, dim]`

@@ -6,6 +6,7 @@ mod conv;
 mod embedding;
 mod level_embedding;
 mod linear;
+mod mlp;
 mod norm;
 mod params;
 mod regularise;
@@ -14,8 +15,11 @@ mod unet;
 pub use attention::{AttentionBlock, SelfAttention};
 pub use conv::{Conv2d, ConvTranspose2d};
 pub use embedding::{Embedding, sinusoidal};
-pub use level_embedding::{LevelEmbedding, condition_index, level_features, look_up};
+pub use level_embedding::{
+    LevelEmbedding, beside_features, condition_index, level_features, look_up, one_hot_features,
+};
 pub use linear::Linear;
+pub use mlp::{Mlp, MlpConfig};
 pub use norm::{BatchNorm, GroupNorm, LayerNorm};
 pub use params::{Init, Param, Params, Scope};
 pub use regularise::{SpectralNorm, dropout, weight_standardised};

@@ -55,7 +55,7 @@ impl Term {
         let model = self.session.algorithm();
         let energy = match self.class {
             Some(class) => model.class_energy(class)?,
-            None => model.energy(),
+            None => model.energy()?,
         };
         Ok(Box::new(Scaled(energy, 1.0 / model.temperature())))
     }

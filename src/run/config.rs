@@ -20,10 +20,25 @@ pub struct RunConfig {
     /// Further sets whose images the energy should find unlikely, by name (`ebm eval`).
     #[serde(default)]
     pub ood: std::collections::BTreeMap<String, String>,
+    /// The run whose nets this one starts from, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init: Option<InitConfig>,
     /// When to log, save and draw.
     pub trainer: TrainerConfig,
     /// What is trained, and how.
     pub algorithm: AlgorithmConfig,
+}
+
+/// Where the nets of a run start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InitConfig {
+    /// The folder of a trained run, or a preset, which is then trained first, in the folder `init` of this run. Nets of the
+    /// same name start as its averaged ones. `none` for none.
+    pub from: String,
+    /// Iterations of that preset, if not its own number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<u64>,
 }
 
 /// When the loop logs, saves and draws.

@@ -4,7 +4,7 @@ use super::ais::{Ais, Base, grid_log_z};
 use super::measures::{self, Reference};
 use super::{Score, Scores, Session, outliers, pictures};
 use crate::data::{Dataset, Split};
-use crate::energy::Scaled;
+use crate::energy::{Energy, Scaled};
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::metrics::auc;
@@ -76,14 +76,19 @@ fn points(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
     let request = SampleRequest { steps, step_scale, watch, ..SampleRequest::new(effort.points) };
     let samples = checked(&model.sample(&request, &key.named("samples"))?.x)?;
     effort.watch.say("comparing points,");
-    let (energy, temperature) = (model.energy(), model.temperature());
+    // A sampler on its own has no energy to score.
+    let energy = model.energy().ok().map(|energy| Scaled(energy, 1.0 / model.temperature()));
+    let energy = energy.as_ref().map(|energy| energy as &dyn Energy);
     let bounds = session.bounds();
     if session.data.sample_shape == [2] {
-        let picture = pictures::points(&*energy, temperature, &bounds, &samples)?;
+        let picture = match energy {
+            Some(energy) => pictures::points(energy, 1.0, &bounds, &samples)?,
+            None => pictures::cloud("samples", &bounds, &samples.to_vec()?),
+        };
         atomic::write_bytes(session.run.plot("density.png"), &picture.png())?;
     }
     if let (Some(toy), None) = (session.toy(), &effort.data) {
-        return measures::points(&*energy, temperature, &Reference::Density(toy), &samples, key);
+        return measures::points(energy, &Reference::Density(toy), &samples, key);
     }
     let (train, test) = (session.registry.load(spec, Split::Train)?, session.registry.load(spec, Split::Test)?);
     if session.data.sample_shape == [2] {
@@ -91,7 +96,7 @@ fn points(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
         atomic::write_bytes(session.run.plot("data.png"), &pictures::cloud("data", &bounds, &some).png())?;
     }
     let reference = Reference::Points { train: &train, test: &test, bounds: &bounds };
-    measures::points(&*energy, temperature, &reference, &samples, key)
+    measures::points(energy, &reference, &samples, key)
 }
 
 /// ln Z of exp(-E / T), on the box of the data for a uniform base; in the plane beside that of a grid there.
@@ -99,7 +104,7 @@ fn log_z(session: &Session, ais: &Ais, key: &Key) -> Result<Score> {
     let (model, device, bounds) = (session.algorithm(), &session.device, session.bounds());
     let sample = model.sample_shape();
     ais.check("ais", sample)?;
-    let energy = Scaled(model.energy(), 1.0 / model.temperature());
+    let energy = Scaled(model.energy()?, 1.0 / model.temperature());
     let z = ais.log_z(&energy, device, (sample, &bounds), key)?;
     let place = if ais.base == Base::Uniform { "on the box" } else { "in all space" };
     let note = format!("{place}, {:.0} effective chains", z.effective);
@@ -121,7 +126,7 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
         effort.watch.say(&format!("telling {name} from the data,"));
         let score = outliers::set(session, other, &data, effort.images).and_then(|other| {
             let n = effort.images.min(data.len()).min(other.len());
-            let energy = session.algorithm().energy();
+            let energy = session.algorithm().energy()?;
             let of = |set: &Dataset| outliers::energies_of(session, &*energy, set, n);
             let found = auc(&of(&other)?, &of(&data)?);
             let note = "AUROC of -E, 0.5 is chance";

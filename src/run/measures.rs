@@ -69,95 +69,95 @@ pub fn energies(
     Ok(out)
 }
 
-/// Scores of a model of points `[D]` and of `samples [n, D]` drawn from it.
-///
-/// `sw1`, `sw2` are means over five reference sets, beside the floors that two true samples reach; `auc` is that of -E
-/// between data and uniform points on the box. For a known density in the plane also `grid_kl`, KL(true || model), and
-/// `nll`, that of fresh data, in nats, both normalised on a grid that reaches one unit beyond the box; the modes and masses.
-pub fn points(
-    energy: &dyn Energy,
-    temperature: f64,
-    reference: &Reference,
-    samples: &Tensor,
-    key: &Key,
-) -> Result<Vec<Score>> {
+/// Scores of `samples [n, D]` of a model of points, and of its energy E with density exp(-E), if it has one: those of
+/// [`distances`], [`of_energy`] and, for a known density, of the modes or squares that samples hit.
+pub fn points(energy: Option<&dyn Energy>, reference: &Reference, samples: &Tensor, key: &Key) -> Result<Vec<Score>> {
     let (device, dims) = (samples.device(), samples.dim(1));
     let samples = samples.to_vec()?;
     let n = (samples.len() / dims).min(reference.most());
-    let part = &samples[..n * dims];
-    let at_temperature = |rows: &[f32]| -> Result<Vec<f32>> {
-        let e = energies(energy, device, &[dims], rows, 8192)?;
-        Ok(e.into_iter().map(|e| e / temperature as f32).collect())
-    };
+    let mut scores = distances(&samples[..n * dims], dims, reference, key).to_vec();
+    if let Some(energy) = energy {
+        scores.extend(of_energy(energy, device, [n, dims], reference, key)?);
+    }
+    if let Reference::Density(toy) = reference {
+        if let Some(modes) = toy.modes() {
+            let score = mode_score(&samples, &modes);
+            scores.push(Score::new("modes", score.covered as f64).against("all", modes.centres.len() as f64));
+            scores.push(Score::new("mode_mass_deviation", score.mass_deviation));
+        }
+        if let Some(squares) = toy.squares() {
+            let score = support_score(&samples, &squares);
+            let within = score.mass.iter().map(|m| (m / score.inside - 1.0 / score.mass.len() as f64).abs());
+            scores.push(Score::new("inside", score.inside).against("all", 1.0));
+            scores.push(Score::new("mode_mass_deviation", score.mass_deviation).note("shares of all samples"));
+            scores.push(Score::new("mass_deviation_inside", within.fold(0.0, f64::max)).note("of the samples inside"));
+        }
+    }
+    Ok(scores.into_iter().map(|score| score.of(n)).collect())
+}
+
+/// `sw1`, `sw2` of samples `[n, dims]`: means over five reference sets, beside the floors that two true samples reach.
+pub fn distances(samples: &[f32], dims: usize, reference: &Reference, key: &Key) -> [Score; 2] {
+    let n = samples.len() / dims;
     let distance =
         |a: &[f32], b: &[f32], key: &Key| sliced_wasserstein(a, b, dims, PROJECTIONS, &key.named("directions"));
-    let all: Vec<_> = (0..SEEDS as u64)
-        .map(|i| distance(part, &reference.draw(n, &key.index(i).named("reference"), true), &key.index(i)))
-        .collect();
-    let mean = |f: fn(&SlicedWasserstein) -> f64| all.iter().map(f).sum::<f64>() / SEEDS as f64;
+    let mean = |of: &dyn Fn(u64) -> SlicedWasserstein| {
+        let all: Vec<_> = (0..SEEDS as u64).map(of).collect();
+        let parts: [fn(&SlicedWasserstein) -> f64; 2] = [|s| s.sw1, |s| s.sw2];
+        parts.map(|f| all.iter().map(f).sum::<f64>() / SEEDS as f64)
+    };
+    let found = mean(&|i| distance(samples, &reference.draw(n, &key.index(i).named("reference"), true), &key.index(i)));
     let least = match reference {
         Reference::Density(toy) => {
             let least = floor(|k| toy.sample(n, k), dims, PROJECTIONS, SEEDS, &key.named("floor"));
             [least.sw1[0], least.sw2[0]]
         }
-        Reference::Points { .. } => {
-            let pair = |i: u64| {
-                let key = key.named("floor").index(i);
-                let (a, b) = (reference.draw(n, &key.named("a"), false), reference.draw(n, &key.named("b"), true));
-                distance(&a, &b, &key)
-            };
-            let all: Vec<_> = (0..SEEDS as u64).map(pair).collect();
-            let mean = |f: fn(&SlicedWasserstein) -> f64| all.iter().map(f).sum::<f64>() / SEEDS as f64;
-            [mean(|s| s.sw1), mean(|s| s.sw2)]
-        }
+        Reference::Points { .. } => mean(&|i| {
+            let key = key.named("floor").index(i);
+            let (a, b) = (reference.draw(n, &key.named("a"), false), reference.draw(n, &key.named("b"), true));
+            distance(&a, &b, &key)
+        }),
     };
-    let mut scores = vec![
-        Score::new("sw1", mean(|s| s.sw1)).against("floor", least[0]),
-        Score::new("sw2", mean(|s| s.sw2)).against("floor", least[1]),
-    ];
+    [0, 1].map(|i| Score::new(["sw1", "sw2"][i], found[i]).against("floor", least[i]))
+}
 
-    let data_rows = reference.draw(n, &key.named("data"), true);
-    let data = at_temperature(&data_rows)?;
+/// `auc`, that of -E between `n` data and uniform points on the box. For a known density in the plane also `grid_kl`,
+/// KL(true || model), and `nll`, that of fresh data, in nats, both normalised on a grid that reaches one unit beyond the box.
+pub fn of_energy(
+    energy: &dyn Energy,
+    device: &Device,
+    [n, dims]: [usize; 2],
+    reference: &Reference,
+    key: &Key,
+) -> Result<Vec<Score>> {
+    let of = |rows: &[f32]| energies(energy, device, &[dims], rows, 8192);
+    let data = of(&reference.draw(n, &key.named("data"), true))?;
     let (bounds, box_key) = (reference.bounds(dims), key.named("box"));
     let inside =
         |i: usize| bounds[i % dims][0] + (bounds[i % dims][1] - bounds[i % dims][0]) * box_key.uniform(i as u64);
     let uniform: Vec<f32> = (0..dims * n).map(|i| inside(i) as f32).collect();
     let likely = |e: &[f32]| e.iter().map(|e| -e).collect::<Vec<f32>>();
-    let told = Score::new("auc", auc(&likely(&data), &likely(&at_temperature(&uniform)?)).value);
+    let told = Score::new("auc", auc(&likely(&data), &likely(&of(&uniform)?)).value);
     let Reference::Density(toy) = reference else {
-        scores.push(told.note("of -E between held-out points and uniform ones on their box"));
-        return Ok(scores.into_iter().map(|score| score.of(n)).collect());
+        return Ok(vec![told.note("of -E between held-out points and uniform ones on their box")]);
     };
-    scores.push(match toy.auc_ceiling() {
+    let told = match toy.auc_ceiling() {
         Some(ceiling) => told.against("ceiling", ceiling),
         None => told,
-    });
+    };
 
     let [lo, hi] = toy.bounds();
     let grid = Grid { bounds: [lo - 1.0, hi + 1.0], n: GRID };
-    let on_grid = at_temperature(&grid.points())?;
-    if toy.log_density([0.0, 0.0]).is_some() {
-        let truth = |x| toy.log_density(x).unwrap_or(f64::NEG_INFINITY);
-        scores.push(Score::new("grid_kl", grid.kl(&on_grid, truth)));
-    }
+    let on_grid = of(&grid.points())?;
+    let truth = |x| toy.log_density(x).unwrap_or(f64::NEG_INFINITY);
+    let known = toy.log_density([0.0, 0.0]).is_some();
+    let kl = known.then(|| Score::new("grid_kl", grid.kl(&on_grid, truth)));
     let nll = Score::new("nll", grid.nll(&on_grid, &data).value);
-    scores.push(match toy.entropy() {
+    let nll = match toy.entropy() {
         Some(entropy) => nll.against("entropy of the data", entropy),
         None => nll,
-    });
-    if let Some(modes) = toy.modes() {
-        let score = mode_score(&samples, &modes);
-        scores.push(Score::new("modes", score.covered as f64).against("all", modes.centres.len() as f64));
-        scores.push(Score::new("mode_mass_deviation", score.mass_deviation));
-    }
-    if let Some(squares) = toy.squares() {
-        let score = support_score(&samples, &squares);
-        let within = score.mass.iter().map(|m| (m / score.inside - 1.0 / score.mass.len() as f64).abs());
-        scores.push(Score::new("inside", score.inside).against("all", 1.0));
-        scores.push(Score::new("mode_mass_deviation", score.mass_deviation).note("shares of all samples"));
-        scores.push(Score::new("mass_deviation_inside", within.fold(0.0, f64::max)).note("of the samples inside"));
-    }
-    Ok(scores.into_iter().map(|score| score.of(n)).collect())
+    };
+    Ok([told].into_iter().chain(kl).chain([nll]).collect())
 }
 
 /// PSNR in dB of the right half of `data`'s first `like.n` images filled in from the left, the mean over images of each one's own:

@@ -49,14 +49,14 @@
 //!     fn sample_shape(&self) -> &[usize] {
 //!         &self.data.data().sample_shape
 //!     }
-//!     fn energy(&self) -> Box<dyn Energy + '_> {
-//!         Box::new(self.learner.ema(&self.energy))
+//!     fn energy(&self) -> Result<Box<dyn Energy + '_>> {
+//!         Ok(Box::new(self.learner.ema(&self.energy)))
 //!     }
 //!     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
 //!         request.check_plain(self.sample_shape())?;
 //!         let start = Tensor::normal(self.learner.params.device(), [request.n, self.sample_shape()[0]], key);
 //!         let langevin = Langevin { steps: request.steps.unwrap_or(100), ..Langevin::default() };
-//!         Ok(langevin.run(&*self.energy(), &start, key).into())
+//!         Ok(langevin.run(&*self.energy()?, &start, key).into())
 //!     }
 //! }
 //!
@@ -98,6 +98,7 @@ pub mod ais;
 pub mod compose;
 pub mod config;
 pub mod evaluation;
+mod init;
 pub mod measures;
 pub mod outliers;
 pub mod pictures;
@@ -111,7 +112,7 @@ mod session;
 pub mod study;
 mod trainer;
 
-pub use config::{RunConfig, TrainerConfig};
+pub use config::{InitConfig, RunConfig, TrainerConfig};
 pub use presets::PRESETS;
 pub use registry::{AlgorithmConfig, Registry};
 pub use saving::{checkpoint, restore};

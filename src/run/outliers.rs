@@ -95,7 +95,7 @@ pub fn detect(session: &Session, inside: Option<&str>, outside: &[String], n: us
     }
     // All sets are there before anything is computed.
     let sets: Vec<Dataset> = outside.iter().map(|spec| set(session, spec, &data, n)).collect::<Result<_>>()?;
-    let energy = session.algorithm().energy();
+    let energy = session.algorithm().energy()?;
     let known = energies_of(session, &*energy, &data, n)?;
     let key = session.key().named("ood");
     let (mut list, mut drawn) = (Vec::new(), vec![(spec.to_string(), known.clone())]);

@@ -35,8 +35,14 @@ pub fn preview(model: &dyn Model, bounds: &[[f64; 2]]) -> Result<Vec<(String, Pi
             let row = |((energy, temperature), x): ((Box<dyn Energy + '_>, f64), &Tensor)| {
                 points(&*energy, temperature, bounds, x)
             };
-            let rows: Result<Vec<Picture>> = model.levels().into_iter().zip(states.iter().rev()).map(row).collect();
-            Ok(vec![("samples".to_string(), plot::stack(&rows?))])
+            let levels = model.levels();
+            let picture = match levels.is_empty() {
+                true => cloud("samples", bounds, &states[states.len() - 1].to_vec()?),
+                false => {
+                    plot::stack(&levels.into_iter().zip(states.iter().rev()).map(row).collect::<Result<Vec<_>>>()?)
+                }
+            };
+            Ok(vec![("samples".to_string(), picture)])
         }
         &[h, w, c] => {
             let samples = model.preview(IMAGES, &key)?;

@@ -19,6 +19,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("improved-cd/fashion-mnist", include_str!("presets/improved-cd/fashion-mnist.toml")),
     ("improved-cd/cifar10", include_str!("presets/improved-cd/cifar10.toml")),
     ("improved-cd/cifar10-small", include_str!("presets/improved-cd/cifar10-small.toml")),
+    ("ddpm/eight-gaussians", include_str!("presets/ddpm/eight-gaussians.toml")),
+    ("gcd/eight-gaussians", include_str!("presets/gcd/eight-gaussians.toml")),
     ("cdrl/checkerboard", include_str!("presets/cdrl/checkerboard.toml")),
     ("cdrl/checkerboard-small", include_str!("presets/cdrl/checkerboard-small.toml")),
     ("cdrl/eight-gaussians", include_str!("presets/cdrl/eight-gaussians.toml")),

@@ -4,7 +4,7 @@ use super::presets::PRESETS;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result, nearest};
 use crate::tensor::{Device, Key};
-use crate::train::{Algorithm, ContrastiveDivergence, ImprovedCd, RecoveryLikelihood};
+use crate::train::{Algorithm, ContrastiveDivergence, Ddpm, GeneralizedCd, ImprovedCd, RecoveryLikelihood};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -62,6 +62,8 @@ impl Registry {
         let presets = PRESETS.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
         Registry { algorithms: BTreeMap::new(), data: BTreeMap::new(), presets }
             .algorithm("contrastive_divergence", ContrastiveDivergence::new)
+            .algorithm("ddpm", Ddpm::new)
+            .algorithm("generalized_cd", GeneralizedCd::new)
             .algorithm("improved_cd", ImprovedCd::new)
             .algorithm("recovery_likelihood", RecoveryLikelihood::new)
     }

@@ -1,6 +1,7 @@
 //! A run that is open: settings, device, training and folder.
 
 use super::config::RunConfig;
+use super::init;
 use super::pictures;
 use super::registry::Registry;
 use super::saving::restore;
@@ -131,8 +132,11 @@ impl Session {
         Ok(Session { config, registry: registry.clone(), device: device.clone(), training, run, data: info, changed })
     }
 
-    /// Trains to the last iteration of the settings.
-    pub fn train(&mut self, control: Control) -> Result<()> {
+    /// Trains to the last iteration of the settings; before the first one, the run that the nets start from.
+    pub fn train(&mut self, mut control: Control) -> Result<()> {
+        if self.training.done() == 0 && !self.run.has_checkpoint() {
+            init::start(self, &mut control)?;
+        }
         // Also where an earlier process was killed before it came to this.
         if !self.run.data().exists() {
             let text = serde_json::to_string_pretty(&self.data).map_err(Error::setting)?;

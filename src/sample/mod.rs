@@ -1,10 +1,12 @@
 //! Samplers: Markov chains whose stationary law is exp(-E(x) / T), or near it.
 
 mod config;
+mod gaussian_chain;
 mod hmc;
 mod langevin;
 
 pub use config::{SamplerConfig, SamplerKind};
+pub use gaussian_chain::{GaussianChain, RollOut, Transitions};
 pub use hmc::{Hmc, Mala};
 pub use langevin::{Chain, Langevin};
 

@@ -173,8 +173,8 @@ impl Model for ContrastiveDivergence {
         &self.data.data().sample_shape
     }
 
-    fn energy(&self) -> Box<dyn Energy + '_> {
-        Box::new(self.learner.ema(&*self.energy))
+    fn energy(&self) -> Result<Box<dyn Energy + '_>> {
+        Ok(Box::new(self.learner.ema(&*self.energy)))
     }
 
     fn temperature(&self) -> f64 {
@@ -186,7 +186,7 @@ impl Model for ContrastiveDivergence {
         request.check_plain(self.sample_shape())?;
         let steps = request.steps.unwrap_or(SAMPLING_STEPS);
         let sampler = SamplerConfig { steps, ..self.config.langevin.clone() };
-        Ok(sampler.advance(&*self.energy(), &self.proposal.draw(request.n, key), key).x.into())
+        Ok(sampler.advance(&*self.energy()?, &self.proposal.draw(request.n, key), key).x.into())
     }
 
     /// The chains as they are.

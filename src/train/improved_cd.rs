@@ -156,8 +156,8 @@ impl Model for ImprovedCd {
         &self.data.data().sample_shape
     }
 
-    fn energy(&self) -> Box<dyn Energy + '_> {
-        Box::new(self.learner.ema(&*self.energy))
+    fn energy(&self) -> Result<Box<dyn Energy + '_>> {
+        Ok(Box::new(self.learner.ema(&*self.energy)))
     }
 
     fn temperature(&self) -> f64 {

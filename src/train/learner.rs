@@ -91,6 +91,21 @@ impl Learner {
     }
 }
 
+/// One step of several learners down the gradient of one loss, from one backward pass; returns the norm of each gradient.
+pub fn minimize_jointly(it: &mut Iteration, loss: &Tensor, learners: &[&Learner]) -> Vec<Tensor> {
+    let leaves: Vec<Tensor> = learners.iter().flat_map(|learner| learner.params.tensors()).collect();
+    let gradients = loss.device().phase("backward", || grad(loss, &leaves.iter().collect::<Vec<_>>()));
+    let mut rest = &gradients[..];
+    let step = |learner: &&Learner| {
+        let (own, others) = rest.split_at(learner.params.names().len());
+        rest = others;
+        let norm = learner.update(it, own);
+        learner.average(it);
+        norm
+    };
+    learners.iter().map(step).collect()
+}
+
 /// An energy with the averaged parameters of its learner, of samples with these labels if there are any.
 struct Averaged<'a, E: ?Sized> {
     learner: &'a Learner,

@@ -6,6 +6,10 @@
 
 pub mod contrastive_divergence;
 mod data_box;
+pub mod ddpm;
+pub mod generalized_cd;
+mod generalized_cd_config;
+mod generalized_cd_model;
 mod health;
 mod image_moves;
 pub mod improved_cd;
@@ -27,14 +31,17 @@ mod recovery_sampler;
 mod recovery_tests;
 mod reservoir;
 mod training;
+mod units;
 
 pub use contrastive_divergence::ContrastiveDivergence;
 pub use data_box::DataBox;
+pub use ddpm::Ddpm;
+pub use generalized_cd::GeneralizedCd;
 pub use health::Health;
 pub use improved_cd::ImprovedCd;
 pub use initializer_learner::{InitializerLearner, Target};
 pub use iteration::{Iteration, Metric, Range};
-pub use learner::Learner;
+pub use learner::{Learner, minimize_jointly};
 pub use loader::{Batch, Loader};
 pub use model::{Known, Model, SampleRequest, Samples, Watch};
 pub use moves::{Moves, PlaneMoves};
@@ -42,3 +49,4 @@ pub use proposal::{Proposal, ReplayConfig, ReplayMemory, Start};
 pub use recovery_likelihood::RecoveryLikelihood;
 pub use reservoir::{Reservoir, ReservoirConfig};
 pub use training::{Algorithm, Arriving, Metrics, Report, State, Training};
+pub use units::Units;

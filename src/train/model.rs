@@ -1,5 +1,6 @@
 //! A model apart from its training: what sampling, scoring and drawing need.
 
+use super::Units;
 use crate::check;
 use crate::energy::Energy;
 use crate::error::{Error, Result};
@@ -12,7 +13,10 @@ pub trait Model {
     fn sample_shape(&self) -> &[usize];
 
     /// E(x), x in the units of the data set.
-    fn energy(&self) -> Box<dyn Energy + '_>;
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a model that has none, such as a diffusion sampler on its own.
+    fn energy(&self) -> Result<Box<dyn Energy + '_>>;
 
     /// T: the density is exp(-E / T).
     fn temperature(&self) -> f64 {
@@ -49,7 +53,7 @@ pub trait Model {
     ///
     /// Where there are several, a [trajectory](Samples::trajectory) has one more state than levels.
     fn levels(&self) -> Vec<(Box<dyn Energy + '_>, f64)> {
-        vec![(self.energy(), self.temperature())]
+        self.energy().into_iter().map(|energy| (energy, self.temperature())).collect()
     }
 }
 
@@ -148,6 +152,11 @@ impl SampleRequest {
         }
     }
 
+    /// [`SampleRequest::check`] for a denoising chain: it can tell its states, and no more.
+    pub fn check_chain(&self, sample_shape: &[usize]) -> Result<()> {
+        SampleRequest { trajectory: false, ..self.clone() }.check_plain(sample_shape)
+    }
+
     /// [`SampleRequest::check`], and that nothing but a number of samples and of steps is wished: for models that can do no
     /// more.
     pub fn check_plain(&self, sample_shape: &[usize]) -> Result<()> {
@@ -168,6 +177,15 @@ pub struct Samples {
     pub x: Tensor,
     /// The states at levels T, T - 1, ..., 0, if they were asked for.
     pub trajectory: Vec<Tensor>,
+}
+
+impl Samples {
+    /// The states of a denoising chain in the nets' units, the samples last; the others are kept if they are `wanted`.
+    pub(super) fn of_states(states: Vec<Tensor>, units: Units, wanted: bool) -> Samples {
+        let x = units.outwards(&states[states.len() - 1]);
+        let trajectory = if wanted { states.iter().map(|x| units.outwards(x)).collect() } else { Vec::new() };
+        Samples { x, trajectory }
+    }
 }
 
 impl From<Tensor> for Samples {

@@ -12,8 +12,8 @@ impl Model for RecoveryLikelihood {
         &self.data().sample_shape
     }
 
-    fn energy(&self) -> Box<dyn Energy + '_> {
-        Box::new(self.marginal(1, 0))
+    fn energy(&self) -> Result<Box<dyn Energy + '_>> {
+        Ok(Box::new(self.marginal(1, 0)))
     }
 
     /// s_1^2: the energies are in units of the squared Langevin step.

@@ -33,8 +33,8 @@ impl Model for Exact {
     fn sample_shape(&self) -> &[usize] {
         &[2]
     }
-    fn energy(&self) -> Box<dyn Energy + '_> {
-        Box::new(self)
+    fn energy(&self) -> Result<Box<dyn Energy + '_>> {
+        Ok(Box::new(self))
     }
     fn sample(&self, request: &SampleRequest, _: &Key) -> Result<Samples> {
         Ok(Tensor::zeros(self.0.centres.device(), [request.n, 2]).into())
@@ -177,6 +177,6 @@ fn classes_of_one_model_are_composed() {
     let x = Tensor::normal(&Device::Oracle, [5, 2], &Key::new(2));
     let of = |energy: Box<dyn Energy + '_>| energy.energy(&x).to_f64().unwrap();
     let classes: Vec<Vec<f64>> = (0..3).map(|c| of(model.class_energy(c).unwrap())).collect();
-    assert!(classes[0] != classes[1] && classes[1] != classes[2] && classes[0] != of(model.energy()));
+    assert!(classes[0] != classes[1] && classes[1] != classes[2] && classes[0] != of(model.energy().unwrap()));
     assert!(model.class_energy(3).err().unwrap().to_string().contains("class 3 of a model with 3 classes"));
 }

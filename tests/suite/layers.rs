@@ -29,9 +29,10 @@ const LAYERS: [(&str, u32); 21] = [
 ];
 
 /// Uses within a layer that are meant: (who, whom).
-const EXCEPTIONS: [(&str, &str); 2] = [
-    ("sample", "energy"), // a chain moves on an energy
-    ("kernels", "bench"), // the roofs are kernels, too
+const EXCEPTIONS: [(&str, &str); 3] = [
+    ("sample", "energy"),    // a chain moves on an energy
+    ("sample", "diffusion"), // a chain of denoising steps has a schedule and a net
+    ("kernels", "bench"),    // the roofs are kernels, too
 ];
 
 #[test]

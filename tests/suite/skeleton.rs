@@ -67,7 +67,7 @@ impl Model for TwoLearners {
         &[1]
     }
 
-    fn energy(&self) -> Box<dyn Energy + '_> {
+    fn energy(&self) -> Result<Box<dyn Energy + '_>> {
         unreachable!("nothing is sampled here")
     }
 

@@ -114,7 +114,7 @@ fn the_chain_kernel_samples_with_averaged_weights() {
         let x_0 = Tensor::normal(&device, [64, 2], &Key::new(4));
         let run = |fused| {
             let langevin = Langevin { steps: 10, step_size: 0.5, fused, ..Default::default() };
-            langevin.run(&*model.energy(), &x_0, &Key::new(5)).to_f64().unwrap()
+            langevin.run(&*model.energy().unwrap(), &x_0, &Key::new(5)).to_f64().unwrap()
         };
         let pairs = run(true).into_iter().zip(run(false));
         let off = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
@@ -218,7 +218,7 @@ fn improved_contrastive_divergence_of_images_resumes_exactly() {
     assert!(model.sample(&class(2), &Key::new(2)).err().unwrap().to_string().contains("classes 0 to 1"));
     assert!(model.sample(&SampleRequest::new(3), &Key::new(2)).err().unwrap().to_string().contains("ask for classes"));
     // Without a label: E(x) = -log sum_y exp(-E(x, y)).
-    let (energy, x) = (model.energy(), Tensor::uniform(&device, [2, 4, 4, 1], &Key::new(3)));
+    let (energy, x) = (model.energy().unwrap(), Tensor::uniform(&device, [2, 4, 4, 1], &Key::new(3)));
     let of = |class: f64| energy.labelled(&Tensor::full(&device, [2], class)).unwrap().energy(&x).to_f64().unwrap();
     let (of_0, of_1, whole) = (of(0.0), of(1.0), energy.energy(&x).to_f64().unwrap());
     for i in 0..2 {
@@ -238,7 +238,7 @@ fn an_energy_over_scales_trains_with_plain_contrastive_divergence() {
     let config = Config { batch: 8, energy: EnergyConfig::MultiScale(net), ..config() };
     let device = Device::open().unwrap_or(Device::Oracle);
     let algorithm = ContrastiveDivergence::new(&config, labelled_images(), &device, &Key::new(1)).unwrap();
-    let energy = algorithm.energy();
+    let energy = algorithm.energy().unwrap();
     let x = Tensor::uniform(&device, [3, 4, 4, 1], &Key::new(2));
     let (parts, sums) = (energy.parts(&x).to_f64().unwrap(), energy.energy(&x).to_f64().unwrap());
     assert!(parts.len() == 6 && (0..3).all(|i| (parts[2 * i] + parts[2 * i + 1] - sums[i]).abs() < 1e-6));

@@ -1,0 +1,88 @@
+//! Where the nets of a run start: as those of another run.
+
+use super::config::{InitConfig, RunConfig};
+use super::session::Session;
+use super::trainer::Control;
+use crate::error::{Error, Result};
+use crate::train::{Algorithm, State};
+use std::path::Path;
+use toml::{Table, Value};
+
+/// Puts the averaged nets of the run that the settings name, trained first where it is a preset, into a fresh `session`.
+pub(super) fn start(session: &mut Session, control: &mut Control) -> Result<()> {
+    let Some(init) = session.config.init.clone().filter(|init| init.from != "none") else { return Ok(()) };
+    let folder = Path::new(&init.from);
+    let source = match folder.is_dir() {
+        true => Session::open_model(&session.registry, folder, &session.device)?,
+        false => trained(session, &init, control)?,
+    };
+    fits(&source.config, &session.config)?;
+    copy_nets(source.algorithm(), session.algorithm(), &init.from)
+}
+
+/// The preset of `init`, trained to its end on the data, with the seed and the sampler of `session`.
+fn trained(session: &Session, init: &InitConfig, control: &mut Control) -> Result<Session> {
+    let Session { registry, device, config, .. } = session;
+    let mut settings = vec![format!("seed={}", config.seed), format!("data={}", Value::String(config.data.clone()))];
+    settings.extend(init.steps.map(|steps| format!("trainer.steps={steps}")));
+    let unknown = |e| Error::setting(format!("init.from: no run lies in the folder {0}, and {e}", init.from));
+    let mut wanted = RunConfig::load(registry, &init.from, &settings).map_err(unknown)?;
+    if let (Some(own), true) = (config.algorithm.settings.get("sampler"), has_sampler(&wanted)) {
+        wanted.algorithm.settings.insert("sampler".into(), own.clone());
+    }
+    let folder = session.run.root().join("init");
+    let mut source = match folder.exists() {
+        true => Session::open(registry, &folder, device)?,
+        false => Session::create(registry, wanted, device, Some(&folder))?,
+    };
+    if source.training.done() < source.config.trainer.steps {
+        source.train(Control { stop: control.stop, progress: &mut *control.progress })?;
+    }
+    Ok(source)
+}
+
+fn has_sampler(config: &RunConfig) -> bool {
+    config.algorithm.settings.contains_key("sampler")
+}
+
+/// Whether the other run learnt the same data, by a sampler of the same kind.
+fn fits(source: &RunConfig, own: &RunConfig) -> Result<()> {
+    if source.data != own.data {
+        let (theirs, ours) = (&source.data, &own.data);
+        return Err(Error::setting(format!("init.from: that run was trained on {theirs}, this one learns {ours}")));
+    }
+    let sampler = |config: &RunConfig| config.algorithm.settings.get("sampler").and_then(Value::as_table).cloned();
+    let (Some(theirs), Some(ours)) = (sampler(source), sampler(own)) else { return Ok(()) };
+    let of = |table: &Table, key: &str| table.get(key).map(Value::to_string).unwrap_or_default();
+    match ours.keys().find(|key| of(&ours, key) != of(&theirs, key)) {
+        Some(key) => Err(Error::setting(format!(
+            "init.from: algorithm.sampler.{key} is {} there and {} here",
+            of(&theirs, key),
+            of(&ours, key)
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Writes the averaged parameters of every net of `source` into the net of that name, and into its average.
+fn copy_nets(source: &dyn Algorithm, to: &dyn Algorithm, name: &str) -> Result<()> {
+    let theirs = source.state();
+    let mut copied = 0;
+    for (net, state) in to.state() {
+        let average = format!("{}.ema", net.trim_end_matches(".ema"));
+        let (State::Flat(params, var), Some((_, State::Flat(other, value)))) =
+            (state, theirs.iter().find(|(key, _)| *key == average))
+        else {
+            continue;
+        };
+        if params.names() != other.names() {
+            return Err(Error::setting(format!("init.from: the net {net} of {name} has other layers than this run's")));
+        }
+        var.write(&value.get().to_vec()?);
+        copied += 1;
+    }
+    match copied {
+        0 => Err(Error::setting(format!("init.from: {name} has no net in common with this run"))),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,203 @@
+//! Generalized contrastive divergence (Yoon et al. 2023, GCD) by its full algorithm (Yoon et al. 2024, DxMI): an energy and a
+//! diffusion sampler trained against each other, without MCMC.
+//!
+//! `min_theta max_phi KL(p || q_theta) - KL(pi_phi || q_theta)`, `q_theta(x) ~ exp(-E_theta(x) / tau)`
+//!
+//! The energy does contrastive divergence with samples of pi in place of chains; the sampler learns from the energy as from a
+//! reward. In place of the entropy of pi, which is intractable, stands that of its path, and in place of a gradient through all
+//! T steps a value function V(x, t), the cost to go, with V(x, T) = E(x):
+//!
+//! `V(x_t, t) = E[ V(x_{t+1}, t + 1) + tau2 c_t - tau1 log sigma_t ]`, `c_t = |x_{t+1} - x_t|^2 / (2 D s_t^2)`
+
+pub use super::generalized_cd_config::{Config, TimeCost, Update};
+use super::{Algorithm, Iteration, Learner, Loader, State, Units, minimize_jointly};
+use crate::data::Dataset;
+use crate::energy::Value;
+use crate::error::Result;
+use crate::nn::Params;
+use crate::sample::{GaussianChain, RollOut, Transitions};
+use crate::tensor::{Device, Key, Tensor, Var, no_grad};
+
+impl Algorithm for GeneralizedCd {
+    /// Section 2 of DxMI: roll out, adapt the velocities, then the energy's step, T steps of the value, and the sampler's.
+    fn iteration(&self, it: &mut Iteration) {
+        let x_pos = self.units.inwards(&self.data.batch(it).x); // [N, sample...]
+        let path = self.sampler.roll_out(x_pos.dim(0), &it.key("roll-out"), |_, _, _| None); // x_0..x_T
+        self.adapt_velocities(&path); // s_t^2
+
+        let gamma = self.config.energy_l2;
+        let both = self.value.value(&Tensor::concat(&[&x_pos, path.end()], 0), &self.at(self.steps())); // E = V(., T)
+        let (e_pos, e_neg) = (both.narrow(0, 0, x_pos.dim(0)), both.narrow(0, x_pos.dim(0), x_pos.dim(0)));
+        let gap = e_pos.mean() - e_neg.mean();
+        let loss = &gap + gamma * (e_pos.square().mean() + e_neg.square().mean());
+        let energy_norm = self.value_learner.minimize(it, &loss);
+
+        let value_loss = match self.config.update {
+            Update::Reparametrised => self.learn_values(it, &path),
+            Update::PolicyGradient => self.learn_baseline(it, &path),
+        };
+
+        for i in 0..self.config.sampler_updates {
+            let some = path.draw(x_pos.dim(0), &it.key(&format!("transitions {i}")));
+            let loss = match self.config.update {
+                Update::Reparametrised => self.cost(&some, &it.key(&format!("step {i}"))),
+                Update::PolicyGradient => self.policy_gradient(&some),
+            };
+            let norms = minimize_jointly(it, &loss, &[&self.sampler_learner, &self.noise_learner]);
+            if i == 0 {
+                it.metric("sampler_loss", &loss);
+                it.metric("sampler_gradient_norm", &norms[0]);
+            }
+        }
+
+        it.metric("energy_pos", &e_pos.mean()).limit(self.config.max_energy);
+        it.metric("energy_neg", &e_neg.mean()).limit(self.config.max_energy);
+        it.metric("energy_gap", &gap).limit(self.config.max_energy);
+        it.metric("energy_gradient_norm", &energy_norm);
+        it.metric("value_loss", &value_loss);
+        for t in 0..self.steps() {
+            it.metric(format!("sigma_{t}"), &self.sampler.log_sigma(&self.at(t)).exp());
+        }
+    }
+
+    fn state(&self) -> Vec<(String, State)> {
+        let nets = [("value", &self.value_learner), ("sampler", &self.sampler_learner), ("noise", &self.noise_learner)];
+        let nets = nets.into_iter().flat_map(|(name, learner)| learner.state(name));
+        nets.chain([("velocities".to_string(), State::Value(self.velocities.clone()))]).collect()
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, usize)> {
+        let nets = [("value", &self.value_learner), ("sampler", &self.sampler_learner), ("noise", &self.noise_learner)];
+        nets.map(|(name, learner)| (name, learner.params.numel())).to_vec()
+    }
+
+    fn advice(&self) -> String {
+        let Config { tau1, value_optimizer, sampler_optimizer, .. } = &self.config;
+        format!(
+            "Lower algorithm.value_optimizer.rate.lr (now {}), algorithm.sampler_optimizer.rate.lr (now {}) or algorithm.tau1 \
+             (now {tau1})",
+            value_optimizer.rate().lr,
+            sampler_optimizer.rate().lr
+        )
+    }
+}
+
+impl GeneralizedCd {
+    /// `s_t^2 <- alpha s_t^2 + (1 - alpha) mean (x_{t+1} - x_t)^2`: where the bound on the path's divergence is tightest.
+    fn adapt_velocities(&self, path: &RollOut) {
+        let alpha = self.config.velocity_decay;
+        self.velocities.set(self.velocities.get() * alpha + path.squared_steps() * (1.0 - alpha));
+    }
+
+    /// `tau2 c_t - tau1 log sigma_t` of steps from x to x', `[N]`: what the path's divergence costs.
+    fn running_cost(&self, x: &Tensor, next: &Tensor, t: &Tensor) -> Tensor {
+        let squared = (next - x).square().reshape([x.dim(0), x.numel() / x.dim(0)]).mean_axes(&[1]);
+        let c = squared / (2.0 * self.velocities.get().gather(0, t));
+        self.config.tau2 * c - self.config.tau1 * self.sampler.log_sigma(t)
+    }
+
+    /// For t = T-1..0 one step down `|V(x_t, t) - y|^2`, `y = V(x_{t+1}, t + 1) + tau2 c_t - tau1 log sigma_t + kappa_t`;
+    /// returns the mean of the losses.
+    fn learn_values(&self, it: &mut Iteration, path: &RollOut) -> Tensor {
+        let mut losses = Vec::new();
+        for t in (0..self.steps()).rev() {
+            let (x, at) = (&path.states[t], self.at(t));
+            let target = no_grad(|| {
+                let next = match self.config.redraw {
+                    true => self.sampler.step(x, &at, &it.key(&format!("redraw {t}")), None),
+                    false => path.states[t + 1].clone(),
+                };
+                let to_go = self.value.value(&next, &self.at(t + 1)) + self.config.time_cost.at(t, self.steps());
+                if self.config.running_cost { to_go + self.running_cost(x, &next, &at) } else { to_go }
+            });
+            let loss = (self.value.value(x, &at) - target).square().mean();
+            self.value_learner.minimize(it, &loss);
+            losses.push(loss.detach().reshape([1]));
+        }
+        Tensor::concat(&losses.iter().collect::<Vec<_>>(), 0).mean()
+    }
+
+    /// The sampler's loss: `V(x', t + 1) + tau2 c_t - tau1 log sigma_t` of one fresh step `x' = mu_phi(x_t, t) + sigma_t eps`, a
+    /// mean over stored (t, x_t). The last `free_steps` steps of the chain pay for V alone.
+    fn cost(&self, of: &Transitions, key: &Key) -> Tensor {
+        let next = self.sampler.step(&of.x, &of.t, &key.named("noise"), Some(&key.named("dropout")));
+        let value = self.value_learner.params.frozen(|| self.value.value(&next, &(&of.t + 1.0)));
+        let pays = of.t.less(&Tensor::scalar(of.t.device(), (self.steps() - self.config.free_steps) as f64));
+        (value + pays * self.running_cost(&of.x, &next, &of.t)).mean()
+    }
+
+    /// Policy gradient (Fan and Lee 2023, SFT-PG): `|V(x_t, t) - E(x_T)|^2` over all t; returns the loss.
+    fn learn_baseline(&self, it: &mut Iteration, path: &RollOut) -> Tensor {
+        let reward = no_grad(|| self.value.value(path.end(), &self.at(self.steps())));
+        let all = path.draw(path.end().dim(0), &it.key("baseline"));
+        let reward = reward.gather(0, &all.trajectory);
+        let loss = (self.value.value(&all.x, &all.t) - reward).square().mean();
+        self.value_learner.minimize(it, &loss);
+        loss
+    }
+
+    /// The sampler's loss by policy gradient: `(E(x_T) - V(x_t, t)) log pi(x_{t+1} | x_t)`, a mean over stored transitions and
+    /// dimensions.
+    fn policy_gradient(&self, of: &Transitions) -> Tensor {
+        let advantage = no_grad(|| {
+            self.value.value(&of.end, &self.at(self.steps())) - self.value.value(&of.x, &of.t) // [N]
+        });
+        let log_sigma = self.sampler.log_sigma(&of.t);
+        let off = (&of.next - self.sampler.mean(&of.x, &of.t, None)) / log_sigma.exp().per_sample(&of.x);
+        let squares = off.square().reshape([of.x.dim(0), of.x.numel() / of.x.dim(0)]).mean_axes(&[1]);
+        (advantage * (-0.5 * squares - log_sigma)).mean()
+    }
+
+    /// T
+    pub(super) fn steps(&self) -> usize {
+        self.sampler.steps()
+    }
+
+    /// t as a tensor `[1]`.
+    pub(super) fn at(&self, t: usize) -> Tensor {
+        self.sampler.time(t)
+    }
+}
+
+/// The nets under training, and what they are trained on.
+pub struct GeneralizedCd {
+    pub(super) config: Config,
+    pub(super) value: Box<dyn Value>,
+    pub(super) value_learner: Learner,
+    pub(super) sampler: GaussianChain,
+    pub(super) sampler_learner: Learner,
+    pub(super) noise_learner: Learner,
+    /// s_t^2, `[T]`
+    velocities: Var,
+    pub(super) data: Loader,
+    pub(super) units: Units,
+}
+
+impl GeneralizedCd {
+    /// The nets that the settings ask for; everything random follows from `key`.
+    pub fn new(config: &Config, data: Dataset, device: &Device, key: &Key) -> Result<GeneralizedCd> {
+        config.check(&data)?;
+        let (units, item, schedule) = (Units::of(&data.sample_shape), &data.sample_shape, config.sampler.schedule());
+        let params = |name: &str| Params::new(device, key.named(name));
+        let [of_value, of_sampler, of_noise] =
+            ["value parameters", "sampler parameters", "noise parameters"].map(params);
+        let bounds = units.bounds(&data.bounds());
+        let value = config.value.build(&of_value.root(), item, &bounds, schedule.steps())?;
+        of_value.check("algorithm.value")?;
+        let net = config.sampler.net.build(&of_sampler.root(), item, &schedule)?;
+        of_sampler.check("algorithm.sampler.net")?;
+        // The variance that a level adds, from the noise end.
+        let added = (1..=schedule.steps()).rev().map(|level| schedule.step_sigma(level).powi(2)).collect();
+        Ok(GeneralizedCd {
+            value,
+            value_learner: Learner::new(&of_value, &config.value_optimizer, config.ema),
+            sampler: GaussianChain::new(net, &of_noise.root(), &schedule, config.last_sigma, item),
+            sampler_learner: Learner::new(&of_sampler, &config.sampler_optimizer, config.ema),
+            noise_learner: Learner::new(&of_noise, &config.noise_optimizer, config.ema),
+            velocities: Var::new(&Tensor::from_f64(device, [schedule.steps()], added)),
+            data: Loader::new(device, data, config.batch, &key.named("batches"))?,
+            units,
+            config: config.clone(),
+        })
+    }
+}
