@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 /// A prediction of the noise in `x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps`.
 pub trait NoiseNet {
-    /// `eps_phi(x_t, t)`, of x's shape; the level t, 1..=T, is `[N]`, or `[1]` for all samples. `dropout` draws the dropout of
-    /// a training step.
-    fn noise(&self, x: &Tensor, level: &Tensor, dropout: Option<&Key>) -> Tensor;
+    /// `eps_phi(x_t, t)`, of x's shape; `index` is t - 1, so 0..T, `[N]`, or `[1]` for all samples. `dropout` draws the dropout
+    /// of a training step.
+    fn noise(&self, x: &Tensor, index: &Tensor, dropout: Option<&Key>) -> Tensor;
 }
 
 /// Which net to build, as it stands in a configuration file.
@@ -88,8 +88,8 @@ impl MlpNoise {
 
 impl NoiseNet for MlpNoise {
     /// This net has no dropout.
-    fn noise(&self, x: &Tensor, level: &Tensor, _: Option<&Key>) -> Tensor {
-        self.net.forward(&beside_features(x, &self.features, &(level - 1.0))).reshape(x.shape())
+    fn noise(&self, x: &Tensor, index: &Tensor, _: Option<&Key>) -> Tensor {
+        self.net.forward(&beside_features(x, &self.features, index)).reshape(x.shape())
     }
 }
 
@@ -100,7 +100,7 @@ struct UNetNoise {
 }
 
 impl NoiseNet for UNetNoise {
-    fn noise(&self, x: &Tensor, level: &Tensor, dropout: Option<&Key>) -> Tensor {
-        self.net.forward(x, &look_up(&self.embedding.table(), &(level - 1.0)), dropout)
+    fn noise(&self, x: &Tensor, index: &Tensor, dropout: Option<&Key>) -> Tensor {
+        self.net.forward(x, &look_up(&self.embedding.table(), index), dropout)
     }
 }

@@ -12,6 +12,15 @@ pub trait Value {
     fn value(&self, x: &Tensor, t: &Tensor) -> Tensor;
 }
 
+/// A value function at one time `[1]`, as an energy.
+pub struct AtTime<'a>(pub &'a dyn Value, pub &'a Tensor);
+
+impl Energy for AtTime<'_> {
+    fn energy(&self, x: &Tensor) -> Tensor {
+        self.0.value(x, self.1)
+    }
+}
+
 /// Which value function to build, as it stands in a configuration file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use crate::diffusion::{NoiseNet, Schedule};
 use crate::nn::{Init, Param, Scope};
 use crate::ops::schedule::denoise_step;
-use crate::tensor::{Device, Key, Tensor, no_grad};
+use crate::tensor::{Key, Tensor, no_grad};
 
 /// The sampler pi_phi: x_0 ~ N(0, I), then for t = 0..T-1
 ///
@@ -18,15 +18,25 @@ pub struct GaussianChain {
     change: Param,
     /// [`Schedule::denoising`], `[T + 1, 4]`
     table: Tensor,
-    steps: usize,
-    device: Device,
+    /// t = 0..=T.
+    times: Vec<Time>,
     sample: Vec<usize>,
+}
+
+/// Times of a chain, one for each sample `[N]`, or one for all `[1]`, as constants on the device.
+pub struct Time {
+    /// t
+    pub t: Tensor,
+    /// t + 1
+    pub next: Tensor,
+    /// T - t and T - t - 1: the level of a schedule, and its index.
+    level: Tensor,
+    index: Tensor,
 }
 
 impl GaussianChain {
     /// A chain of samples of shape `sample` that denoises with `net`. Declares `log_sigma`, the change of log sigma_t since
-    /// the start, in `noise`; the last sigma is
-    /// `last_sigma`, as DDPM's would be zero, which has no density.
+    /// the start, in `noise`; the last sigma is `last_sigma`, as DDPM's would be zero, which has no density.
     pub fn new(
         net: Box<dyn NoiseNet>,
         noise: &Scope,
@@ -34,59 +44,74 @@ impl GaussianChain {
         last_sigma: f64,
         sample: &[usize],
     ) -> GaussianChain {
-        let steps = schedule.steps();
+        let (steps, device) = (schedule.steps(), noise.device());
         let ddpm = (1..=steps).rev().map(|level| schedule.reverse(level, 1.0)[2].max(last_sigma).ln());
+        let all = steps as f64;
+        let time = |t: usize| {
+            let [t, next, level, index] = [t as f64, t as f64 + 1.0, all - t as f64, all - t as f64 - 1.0]
+                .map(|v| Tensor::from_f64(device, [1], vec![v]));
+            Time { t, next, level, index }
+        };
         GaussianChain {
             net,
-            start: Tensor::from_f64(noise.device(), [steps], ddpm.collect()),
+            start: Tensor::from_f64(device, [steps], ddpm.collect()),
             change: noise.param("log_sigma", [steps], Init::Constant(0.0)),
-            table: schedule.denoising(noise.device(), 1.0),
-            steps,
-            device: noise.device().clone(),
+            table: schedule.denoising(device, 1.0),
+            times: (0..=steps).map(time).collect(),
             sample: sample.to_vec(),
         }
     }
 
     /// T
     pub fn steps(&self) -> usize {
-        self.steps
+        self.times.len() - 1
     }
 
-    /// `mu_phi(x_t, t)`, t `[N]` or `[1]`. `dropout` draws the dropout of a training step.
-    pub fn mean(&self, x: &Tensor, t: &Tensor, dropout: Option<&Key>) -> Tensor {
-        let level = t.affine(-1.0, self.steps as f64);
-        denoise_step(x, &self.net.noise(x, &level, dropout), &level, &self.table, None)
+    /// The time t, the same for all samples.
+    pub fn at(&self, t: usize) -> &Time {
+        &self.times[t]
+    }
+
+    /// The times `t [N]`, one for each sample.
+    pub fn at_each(&self, t: &Tensor) -> Time {
+        let all = self.steps() as f64;
+        Time { t: t.clone(), next: t + 1.0, level: t.affine(-1.0, all), index: t.affine(-1.0, all - 1.0) }
+    }
+
+    /// `mu_phi(x_t, t)`. `dropout` draws the dropout of a training step.
+    pub fn mean(&self, x: &Tensor, at: &Time, dropout: Option<&Key>) -> Tensor {
+        denoise_step(x, &self.net.noise(x, &at.index, dropout), &at.level, &self.table, None)
+    }
+
+    /// `log sigma_t` for all t, `[T]`.
+    pub fn log_sigmas(&self) -> Tensor {
+        &self.start + &self.change.get()
     }
 
     /// `log sigma_t`, of t's shape.
-    pub fn log_sigma(&self, t: &Tensor) -> Tensor {
-        (&self.start + &self.change.get()).gather(0, t)
+    pub fn log_sigma(&self, at: &Time) -> Tensor {
+        self.log_sigmas().gather(0, &at.t)
     }
 
     /// One step, `x_{t+1} ~ pi_phi(. | x_t)`, reparametrised: differentiable in the net and in sigma.
-    pub fn step(&self, x: &Tensor, t: &Tensor, key: &Key, dropout: Option<&Key>) -> Tensor {
-        let eps = Tensor::normal(&self.device, x.shape(), key);
-        self.mean(x, t, dropout) + eps * self.log_sigma(t).exp().per_sample(x)
+    pub fn step(&self, x: &Tensor, at: &Time, key: &Key, dropout: Option<&Key>) -> Tensor {
+        let eps = Tensor::normal(x.device(), x.shape(), key);
+        self.mean(x, at, dropout) + eps * self.log_sigma(at).exp().per_sample(x)
     }
 
-    /// `n` trajectories; what `guide(x, sigma_t, t)` adds to each state, if anything, is added.
-    pub fn roll_out(&self, n: usize, key: &Key, guide: impl Fn(&Tensor, &Tensor, usize) -> Option<Tensor>) -> RollOut {
+    /// `n` trajectories; what `guide(x_{t+1}, t)` adds to each state, if anything, is added.
+    pub fn roll_out(&self, n: usize, key: &Key, guide: impl Fn(&Tensor, usize) -> Option<Tensor>) -> RollOut {
         let shape: Vec<usize> = [n].iter().chain(&self.sample).copied().collect();
-        let mut states = vec![Tensor::normal(&self.device, shape, &key.named("x_0"))];
+        let mut states = vec![Tensor::normal(self.start.device(), shape, &key.named("x_0"))];
         no_grad(|| {
-            for t in 0..self.steps {
-                let (x, at) = (&states[t], self.time(t));
-                let next = self.step(x, &at, &key.index(t as u64), None);
-                let push = guide(&next, &self.log_sigma(&at).exp(), t);
+            for t in 0..self.steps() {
+                let (x, at) = (&states[t], self.at(t));
+                let next = self.step(x, at, &key.index(t as u64), None);
+                let push = guide(&next, t);
                 states.push(push.map_or_else(|| next.clone(), |push| &next + &push).detach());
             }
         });
         RollOut { states }
-    }
-
-    /// t as a tensor `[1]`.
-    pub fn time(&self, t: usize) -> Tensor {
-        Tensor::full(&self.device, [1], t as f64)
     }
 }
 
@@ -119,6 +144,11 @@ impl RollOut {
     /// T
     pub fn steps(&self) -> usize {
         self.states.len() - 1
+    }
+
+    /// The states x_0..x_{T-1}, and x_1..x_T, `[T N, sample...]` each: all transitions, t by t.
+    pub fn all(&self) -> [Tensor; 2] {
+        [0, 1].map(|first| self.joined(first))
     }
 
     /// The mean over trajectories and dimensions of `(x_{t+1} - x_t)^2` for each t, `[T]`.

@@ -22,7 +22,7 @@ impl Algorithm for Ddpm {
         let t = ((it.uniform("level", [x.dim(0)]) * levels).floor() + 1.0).clamp(1.0, levels); // [N]
         let eps = it.normal("noise", x.shape());
         let x_t = add_noise(&x, &t, &self.noising, Noise::Given(&eps));
-        let loss = (eps - self.net.noise(&x_t, &t, Some(&it.key("dropout")))).square().mean();
+        let loss = (eps - self.net.noise(&x_t, &(&t - 1.0), Some(&it.key("dropout")))).square().mean();
         let norm = self.learner.minimize(it, &loss);
         it.metric("loss", &loss);
         it.metric("gradient_norm", &norm);
@@ -125,9 +125,9 @@ impl Model for Ddpm {
         let mut states = vec![Tensor::normal(device, shape, &key.named("x_T"))];
         for k in (1..=few).rev() {
             request.watch.say(&format!("level {k} of {few},"));
-            let [fine, k] = [level(k), k].map(|t| Tensor::full(device, [1], t as f64));
+            let [index, k] = [level(k) - 1, k].map(|t| Tensor::full(device, [1], t as f64));
             let x = &states[states.len() - 1];
-            let eps = no_grad(|| self.learner.with_ema(|| self.net.noise(x, &fine, None)));
+            let eps = no_grad(|| self.learner.with_ema(|| self.net.noise(x, &index, None)));
             let next = denoise_step(x, &eps, &k, &table, Some(&key.index(states.len() as u64)));
             if !request.trajectory {
                 states.clear();
@@ -139,5 +139,52 @@ impl Model for Ddpm {
 
     fn levels(&self) -> Vec<(Box<dyn Energy + '_>, f64)> {
         Vec::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Values;
+
+    /// The exact net for data N(0, v): `E[eps | x_t] = sqrt(1 - abar_t) x_t / (abar_t v + 1 - abar_t)`.
+    struct Exact {
+        factors: Tensor,
+    }
+
+    impl NoiseNet for Exact {
+        fn noise(&self, x: &Tensor, index: &Tensor, _: Option<&Key>) -> Tensor {
+            x * self.factors.gather(0, index).per_sample(x)
+        }
+    }
+
+    /// Samples with the exact net, and their variance in closed form: Gaussian after every step.
+    #[test]
+    fn ancestral_and_deterministic_samples_have_the_variance_of_the_closed_form() {
+        let (v, n, device) = (0.3, 40_000, Device::oracle());
+        for (eta, steps, few) in [(1.0, 20, 20), (0.0, 20, 20), (1.0, 20, 7), (0.5, 20, 7)] {
+            let sampler = ChainConfig { steps, ..Default::default() };
+            let config = Config { sampler, eta, batch: 2, ..Default::default() };
+            let data = Dataset::new("none", vec![1], Values::F32(vec![0.0, 1.0]));
+            let mut model = Ddpm::new(&config, data, &device, &Key::new(1)).unwrap();
+            let schedule = model.schedule.clone();
+            let factor = |t: usize| schedule.sigma(t) / (schedule.alpha_bar(t) * v + schedule.sigma(t).powi(2));
+            model.net =
+                Box::new(Exact { factors: Tensor::from_f64(&device, [steps], (1..=steps).map(factor).collect()) });
+
+            let levels: Vec<usize> = (0..=few).map(|k| (steps * k + few / 2) / few).collect();
+            let coarse = schedule.at_levels(levels.iter().copied());
+            let mut want = 1.0;
+            for k in (1..=few).rev() {
+                let [a, b, s] = coarse.reverse(k, eta);
+                want = (a + b * factor(levels[k])).powi(2) * want + s * s;
+            }
+            let request = SampleRequest { steps: Some(few), trajectory: true, ..SampleRequest::new(n) };
+            let samples = model.sample(&request, &Key::new(2)).unwrap();
+            assert_eq!(samples.trajectory.len(), few + 1);
+            let x = samples.x.to_f64().unwrap();
+            let got = x.iter().map(|x| x * x).sum::<f64>() / n as f64;
+            assert!((got - want).abs() < 4.0 * want * (2.0 / n as f64).sqrt(), "eta {eta}, {few} steps: {got} {want}");
+        }
     }
 }

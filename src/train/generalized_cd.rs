@@ -22,11 +22,11 @@ impl Algorithm for GeneralizedCd {
     /// Section 2 of DxMI: roll out, adapt the velocities, then the energy's step, T steps of the value, and the sampler's.
     fn iteration(&self, it: &mut Iteration) {
         let x_pos = self.units.inwards(&self.data.batch(it).x); // [N, sample...]
-        let path = self.sampler.roll_out(x_pos.dim(0), &it.key("roll-out"), |_, _, _| None); // x_0..x_T
+        let path = self.sampler.roll_out(x_pos.dim(0), &it.key("roll-out"), |_, _| None); // x_0..x_T
         self.adapt_velocities(&path); // s_t^2
 
         let gamma = self.config.energy_l2;
-        let both = self.value.value(&Tensor::concat(&[&x_pos, path.end()], 0), &self.at(self.steps())); // E = V(., T)
+        let both = self.value.value(&Tensor::concat(&[&x_pos, path.end()], 0), self.at(self.steps())); // E = V(., T)
         let (e_pos, e_neg) = (both.narrow(0, 0, x_pos.dim(0)), both.narrow(0, x_pos.dim(0), x_pos.dim(0)));
         let gap = e_pos.mean() - e_neg.mean();
         let loss = &gap + gamma * (e_pos.square().mean() + e_neg.square().mean());
@@ -55,8 +55,9 @@ impl Algorithm for GeneralizedCd {
         it.metric("energy_gap", &gap).limit(self.config.max_energy);
         it.metric("energy_gradient_norm", &energy_norm);
         it.metric("value_loss", &value_loss);
+        let sigmas = self.sampler.log_sigmas().detach().exp();
         for t in 0..self.steps() {
-            it.metric(format!("sigma_{t}"), &self.sampler.log_sigma(&self.at(t)).exp());
+            it.metric(format!("sigma_{t}"), &sigmas.narrow(0, t, 1));
         }
     }
 
@@ -84,7 +85,7 @@ impl Algorithm for GeneralizedCd {
 
 impl GeneralizedCd {
     /// `s_t^2 <- alpha s_t^2 + (1 - alpha) mean (x_{t+1} - x_t)^2`: where the bound on the path's divergence is tightest.
-    fn adapt_velocities(&self, path: &RollOut) {
+    pub(super) fn adapt_velocities(&self, path: &RollOut) {
         let alpha = self.config.velocity_decay;
         self.velocities.set(self.velocities.get() * alpha + path.squared_steps() * (1.0 - alpha));
     }
@@ -92,43 +93,55 @@ impl GeneralizedCd {
     /// `tau2 c_t - tau1 log sigma_t` of steps from x to x', `[N]`: what the path's divergence costs.
     fn running_cost(&self, x: &Tensor, next: &Tensor, t: &Tensor) -> Tensor {
         let squared = (next - x).square().reshape([x.dim(0), x.numel() / x.dim(0)]).mean_axes(&[1]);
-        let c = squared / (2.0 * self.velocities.get().gather(0, t));
-        self.config.tau2 * c - self.config.tau1 * self.sampler.log_sigma(t)
+        let (velocity, log_sigma) = (self.velocities.get().gather(0, t), self.sampler.log_sigmas().gather(0, t));
+        0.5 * self.config.tau2 * squared / velocity - self.config.tau1 * log_sigma
     }
 
     /// For t = T-1..0 one step down `|V(x_t, t) - y|^2`, `y = V(x_{t+1}, t + 1) + tau2 c_t - tau1 log sigma_t + kappa_t`;
     /// returns the mean of the losses.
-    fn learn_values(&self, it: &mut Iteration, path: &RollOut) -> Tensor {
+    pub(super) fn learn_values(&self, it: &mut Iteration, path: &RollOut) -> Tensor {
+        let (n, steps) = (path.end().dim(0), self.steps());
+        let [x, stored] = path.all(); // [T N, sample...]: t by t
+        let (next, costs) = no_grad(|| {
+            let t: Vec<f64> = (0..steps * n).map(|row| (row / n) as f64).collect();
+            let t = Tensor::from_f64(it.device(), [steps * n], t);
+            let redraw = || self.sampler.step(&x, &self.sampler.at_each(&t), &it.key("redraw"), None);
+            let next = if self.config.redraw { redraw() } else { stored };
+            let costs = self.config.running_cost.then(|| self.running_cost(&x, &next, &t));
+            (next, costs)
+        });
         let mut losses = Vec::new();
-        for t in (0..self.steps()).rev() {
-            let (x, at) = (&path.states[t], self.at(t));
+        for t in (0..steps).rev() {
+            let part = |all: &Tensor| all.narrow(0, t * n, n);
             let target = no_grad(|| {
-                let next = match self.config.redraw {
-                    true => self.sampler.step(x, &at, &it.key(&format!("redraw {t}")), None),
-                    false => path.states[t + 1].clone(),
-                };
-                let to_go = self.value.value(&next, &self.at(t + 1)) + self.config.time_cost.at(t, self.steps());
-                if self.config.running_cost { to_go + self.running_cost(x, &next, &at) } else { to_go }
+                let to_go = self.value.value(&part(&next), self.at(t + 1)) + self.config.time_cost.at(t, steps);
+                costs.as_ref().map_or(to_go.clone(), |costs| to_go + part(costs))
             });
-            let loss = (self.value.value(x, &at) - target).square().mean();
-            self.value_learner.minimize(it, &loss);
+            let loss = (self.value.value(&path.states[t], self.at(t)) - target).square().mean();
+            self.value_learner.update(it, &self.value_learner.gradients(&loss));
             losses.push(loss.detach().reshape([1]));
         }
+        self.value_learner.average(it);
         Tensor::concat(&losses.iter().collect::<Vec<_>>(), 0).mean()
     }
 
     /// The sampler's loss: `V(x', t + 1) + tau2 c_t - tau1 log sigma_t` of one fresh step `x' = mu_phi(x_t, t) + sigma_t eps`, a
     /// mean over stored (t, x_t). The last `free_steps` steps of the chain pay for V alone.
-    fn cost(&self, of: &Transitions, key: &Key) -> Tensor {
-        let next = self.sampler.step(&of.x, &of.t, &key.named("noise"), Some(&key.named("dropout")));
-        let value = self.value_learner.params.frozen(|| self.value.value(&next, &(&of.t + 1.0)));
+    pub(super) fn cost(&self, of: &Transitions, key: &Key) -> Tensor {
+        let at = self.sampler.at_each(&of.t);
+        let next = self.sampler.step(&of.x, &at, &key.named("noise"), Some(&key.named("dropout")));
+        let value = self.value_learner.params.frozen(|| self.value.value(&next, &at.next));
+        let cost = self.running_cost(&of.x, &next, &of.t);
+        if self.config.free_steps == 0 {
+            return (value + cost).mean();
+        }
         let pays = of.t.less(&Tensor::scalar(of.t.device(), (self.steps() - self.config.free_steps) as f64));
-        (value + pays * self.running_cost(&of.x, &next, &of.t)).mean()
+        (value + pays * cost).mean()
     }
 
     /// Policy gradient (Fan and Lee 2023, SFT-PG): `|V(x_t, t) - E(x_T)|^2` over all t; returns the loss.
     fn learn_baseline(&self, it: &mut Iteration, path: &RollOut) -> Tensor {
-        let reward = no_grad(|| self.value.value(path.end(), &self.at(self.steps())));
+        let reward = no_grad(|| self.value.value(path.end(), self.at(self.steps())));
         let all = path.draw(path.end().dim(0), &it.key("baseline"));
         let reward = reward.gather(0, &all.trajectory);
         let loss = (self.value.value(&all.x, &all.t) - reward).square().mean();
@@ -138,12 +151,13 @@ impl GeneralizedCd {
 
     /// The sampler's loss by policy gradient: `(E(x_T) - V(x_t, t)) log pi(x_{t+1} | x_t)`, a mean over stored transitions and
     /// dimensions.
-    fn policy_gradient(&self, of: &Transitions) -> Tensor {
+    pub(super) fn policy_gradient(&self, of: &Transitions) -> Tensor {
         let advantage = no_grad(|| {
-            self.value.value(&of.end, &self.at(self.steps())) - self.value.value(&of.x, &of.t) // [N]
+            self.value.value(&of.end, self.at(self.steps())) - self.value.value(&of.x, &of.t) // [N]
         });
-        let log_sigma = self.sampler.log_sigma(&of.t);
-        let off = (&of.next - self.sampler.mean(&of.x, &of.t, None)) / log_sigma.exp().per_sample(&of.x);
+        let at = self.sampler.at_each(&of.t);
+        let log_sigma = self.sampler.log_sigma(&at);
+        let off = (&of.next - self.sampler.mean(&of.x, &at, None)) / log_sigma.exp().per_sample(&of.x);
         let squares = off.square().reshape([of.x.dim(0), of.x.numel() / of.x.dim(0)]).mean_axes(&[1]);
         (advantage * (-0.5 * squares - log_sigma)).mean()
     }
@@ -154,8 +168,8 @@ impl GeneralizedCd {
     }
 
     /// t as a tensor `[1]`.
-    pub(super) fn at(&self, t: usize) -> Tensor {
-        self.sampler.time(t)
+    pub(super) fn at(&self, t: usize) -> &Tensor {
+        &self.sampler.at(t).t
     }
 }
 
@@ -168,7 +182,7 @@ pub struct GeneralizedCd {
     pub(super) sampler_learner: Learner,
     pub(super) noise_learner: Learner,
     /// s_t^2, `[T]`
-    velocities: Var,
+    pub(super) velocities: Var,
     pub(super) data: Loader,
     pub(super) units: Units,
 }

@@ -2,7 +2,7 @@
 
 use super::{GeneralizedCd, Model, SampleRequest, Samples};
 use crate::check;
-use crate::energy::Energy;
+use crate::energy::{AtTime, Energy};
 use crate::error::Result;
 use crate::tensor::{Key, Tensor};
 
@@ -26,9 +26,12 @@ impl Model for GeneralizedCd {
         SampleRequest { guidance: 0.0, ..request.clone() }.check_chain(self.sample_shape())?;
         let steps = request.steps.unwrap_or(self.steps());
         check::within("steps of this chain", steps, self.steps()..=self.steps())?;
-        let guide = |x: &Tensor, sigma: &Tensor, t: usize| {
-            let towards = || ValueAt { of: self, t: t + 1 }.gradient(&self.units.outwards(x));
-            (request.guidance != 0.0).then(|| -request.guidance * sigma.per_sample(x) * towards())
+        let guide = |x: &Tensor, t: usize| {
+            (request.guidance != 0.0).then(|| {
+                let slope = self.value_learner.with_ema(|| AtTime(&*self.value, self.at(t + 1)).gradient(x));
+                let sigma = self.sampler.log_sigma(self.sampler.at(t)).exp();
+                slope * sigma.mul_scalar(-request.guidance).per_sample(x)
+            })
         };
         let path = self
             .sampler_learner
@@ -57,6 +60,6 @@ struct ValueAt<'a> {
 impl Energy for ValueAt<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
         let GeneralizedCd { value, value_learner, units, .. } = self.of;
-        value_learner.with_ema(|| value.value(&units.inwards(x), &self.of.at(self.t)))
+        value_learner.with_ema(|| value.value(&units.inwards(x), self.of.at(self.t)))
     }
 }

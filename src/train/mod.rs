@@ -10,6 +10,8 @@ pub mod ddpm;
 pub mod generalized_cd;
 mod generalized_cd_config;
 mod generalized_cd_model;
+#[cfg(test)]
+mod generalized_cd_tests;
 mod health;
 mod image_moves;
 pub mod improved_cd;

@@ -6,6 +6,7 @@ mod cli;
 mod compose;
 mod fuzz;
 mod gradcheck;
+mod init;
 mod layers;
 mod objectives;
 mod oracle;

@@ -25,6 +25,43 @@ const ICD: (&str, &[&str]) =
 const ICD_IMAGES: (&str, &[&str]) =
     ("improved-cd/mnist", &["data=uniform-noise:8x8x1:64", "algorithm.memory.size=64", "algorithm.batch=32"]);
 
+/// Points, with denoising diffusion and generalized contrastive divergence.
+const DDPM: (&str, &[&str]) = ("ddpm/eight-gaussians", &["data=toy:two-moons:500"]);
+const GCD: (&str, &[&str]) = ("gcd/eight-gaussians", &["data=toy:two-moons:500", "init.from=none"]);
+
+const WRONG_DDPM: &[&str] = &[
+    "algorithm.batch=0",
+    "algorithm.sampler.steps=0",
+    "algorithm.sampler.steps=1001",
+    "algorithm.sampler.schedule=steep",
+    "algorithm.sampler.net.hidden=[]",
+    "algorithm.sampler.net.kind=unet",
+    "algorithm.eta=1.5",
+    "algorithm.ema=1.0",
+    "algorithm.optimizer.rate.lr=0.0",
+];
+
+const WRONG_GCD: &[&str] = &[
+    "algorithm.batch=501",
+    "algorithm.sampler.steps=0",
+    "algorithm.tau1=-0.1",
+    "algorithm.tau2=nan",
+    "algorithm.energy_l2=-1.0",
+    "algorithm.velocity_decay=1.0",
+    "algorithm.sampler_updates=0",
+    "algorithm.free_steps=6",
+    "algorithm.last_sigma=0.0",
+    "algorithm.time_cost=cubic",
+    "algorithm.update=ppo",
+    "algorithm.max_energy=0.0",
+    "algorithm.value.kind=conv",
+    "algorithm.value.hidden=[0]",
+    "algorithm.value.gain=-1.0",
+    "algorithm.noise_optimizer.rate.lr=-1.0",
+    "init.steps=0",
+    "init.weight=1",
+];
+
 const WRONG_ICD: &[&str] = &[
     "algorithm.batch=0",
     "algorithm.energy_l2=-1.0",
@@ -221,6 +258,8 @@ fn every_wrong_setting_is_one_line_with_key_and_value() {
         (CD, WRONG_CD),
         (CD_HMC, WRONG_CD_HMC),
         (CD_IMAGES, WRONG_CD_IMAGES),
+        (DDPM, WRONG_DDPM),
+        (GCD, WRONG_GCD),
         (ICD, WRONG_ICD),
         (ICD_IMAGES, WRONG_ICD_IMAGES),
         (CDRL, WRONG_CDRL),

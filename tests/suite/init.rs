@@ -1,0 +1,100 @@
+//! Runs that start from the nets of another run.
+
+use ebm::prelude::*;
+use ebm::run::{Control, Progress, Registry, RunConfig, Session};
+use ebm::train::State;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+
+const SMALL: &[&str] = &[
+    "data=toy:eight-gaussians:500",
+    "algorithm.batch=32",
+    "algorithm.sampler.net.hidden=[8, 8]",
+    "trainer.log_every=1",
+    "trainer.sample_every=0",
+];
+
+fn folder(name: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join(format!("ebm-init-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    folder
+}
+
+fn session(preset: &str, more: &[&str], at: &Path) -> Result<Session> {
+    let set: Vec<String> = SMALL.iter().chain(more).map(|s| s.to_string()).collect();
+    let registry = Registry::standard();
+    Session::create(&registry, RunConfig::load(&registry, preset, &set)?, &Device::oracle(), Some(at))
+}
+
+fn train(session: &mut Session) -> Result<()> {
+    let (stop, quiet) = (AtomicBool::new(false), &mut |_: &Progress| ());
+    session.train(Control { stop: &stop, progress: quiet })
+}
+
+/// The values of the net or average called `name`.
+fn net(session: &Session, name: &str) -> Vec<f32> {
+    let state = session.algorithm().state();
+    match &state.iter().find(|(key, _)| key == name).unwrap().1 {
+        State::Flat(_, var) => var.get().to_vec().unwrap(),
+        _ => panic!("{name} is no net"),
+    }
+}
+
+/// What a run of `gcd` is told besides.
+const GCD: &[&str] = &["algorithm.value.hidden=[8]", "trainer.steps=1", "init.steps=3"];
+
+#[test]
+fn a_sampler_starts_as_the_average_of_the_run_it_names_trained_first_where_it_is_a_preset() {
+    let (first, second) = (folder("ddpm"), folder("gcd"));
+    let mut source = session("ddpm/eight-gaussians", &["trainer.steps=3"], &first).unwrap();
+    train(&mut source).unwrap();
+    // With a rate of nearly zero the first iteration leaves the nets where they start.
+    let still: Vec<&str> = [GCD, &["algorithm.sampler_optimizer.rate.lr=1e-30"]].concat();
+    let from = format!("init.from={}", first.display());
+    let mut from_folder = session("gcd/eight-gaussians", &[&still[..], &[&from]].concat(), &second).unwrap();
+    train(&mut from_folder).unwrap();
+    let want = net(&source, "sampler.ema");
+    assert!(want != net(&source, "sampler"), "the average lags");
+    assert_eq!((&net(&from_folder, "sampler"), &net(&from_folder, "sampler.ema")), (&want, &want));
+
+    // The preset, trained on the same data with the same seed and settings of the sampler, leaves the same nets.
+    let third = folder("both");
+    let mut from_preset = session("gcd/eight-gaussians", &still, &third).unwrap();
+    train(&mut from_preset).unwrap();
+    assert_eq!(net(&from_preset, "sampler"), want);
+    assert!(third.join("init/checkpoints").exists());
+    // What was started resumes without its source.
+    std::fs::remove_dir_all(third.join("init")).unwrap();
+    let again = Session::open(&Registry::standard(), &third, &Device::oracle()).unwrap();
+    assert_eq!(net(&again, "sampler"), want);
+    for folder in [first, second, third] {
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_with_one_line() {
+    let first = folder("source");
+    train(&mut session("ddpm/eight-gaussians", &["trainer.steps=1"], &first).unwrap()).unwrap();
+    let from = format!("init.from={}", first.display());
+    let refused = |preset: &str, more: &[&str], want: &str| {
+        let at = folder("refused");
+        let text = session(preset, more, &at).and_then(|mut s| train(&mut s)).unwrap_err().to_string();
+        assert!(text.contains(want) && !text.contains('\n'), "{text}");
+        let _ = std::fs::remove_dir_all(at);
+    };
+    let with = |more: &[&'static str]| [GCD, &[from.as_str()], more].concat();
+    refused("gcd/eight-gaussians", &with(&["data=toy:two-moons:500"]), "trained on toy:eight-gaussians:500");
+    refused(
+        "gcd/eight-gaussians",
+        &with(&["algorithm.sampler.steps=4"]),
+        "algorithm.sampler.steps is 5 there and 4 here",
+    );
+    refused("gcd/eight-gaussians", &with(&["algorithm.sampler.net.hidden=[9]"]), "algorithm.sampler.net is");
+    refused(
+        "gcd/eight-gaussians",
+        &[GCD, &["init.from=runs/nowhere"]].concat(),
+        "init.from: no run lies in the folder",
+    );
+    std::fs::remove_dir_all(first).unwrap();
+}
