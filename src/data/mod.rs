@@ -10,6 +10,7 @@ mod draws;
 pub mod generated;
 pub mod idx;
 pub mod npy;
+pub mod optdigits;
 pub mod pixels;
 pub mod png;
 mod shuffle;

@@ -3,7 +3,7 @@
 //! A relative path is looked for from the current folder, then under the folder that `EBM_DATA` names.
 
 use super::source::{self, Source, existing};
-use crate::data::{Dataset, MOST_BYTES, Split, Values, cifar, generated, idx, npy};
+use crate::data::{Dataset, MOST_BYTES, Split, Values, cifar, generated, idx, npy, optdigits};
 use crate::error::{Error, Result, nearest, printable};
 use std::path::{Path, PathBuf};
 
@@ -18,11 +18,16 @@ const fn kind(name: &'static str, place: &'static str, about: &'static str) -> K
     Kind { name, place, about }
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     kind("toy", "NAME or NAME:COUNT", ""),
     kind("mnist", "DIR", "the four .gz files of \"The MNIST database of handwritten digits\" (LeCun, Cortes, Burges)"),
     kind("fashion-mnist", "DIR", "the four .gz files of \"Fashion-MNIST\" (Zalando Research)"),
     kind("emnist-letters", "DIR", "the emnist-letters files of \"The EMNIST Dataset\" (NIST), in the format of MNIST"),
+    kind(
+        "optdigits",
+        "DIR",
+        "optdigits.tra and .tes of \"Optical Recognition of Handwritten Digits\" (UCI, Alpaydin and Kaynak)",
+    ),
     kind("cifar10", "DIR or FILE", "\"CIFAR-10 binary version\" (Krizhevsky, University of Toronto)"),
     kind("cifar100", "DIR or FILE", "\"CIFAR-100 binary version\" (Krizhevsky, University of Toronto)"),
     kind(
@@ -69,6 +74,7 @@ fn load(spec: &str, split: Split, root: Option<&Path>) -> Result<Dataset> {
         "mnist" => load_idx(&path()?, split, &idx::MNIST),
         "fashion-mnist" => load_idx(&path()?, split, &idx::FASHION_MNIST),
         "emnist-letters" => load_idx(&path()?, split, &idx::EMNIST_LETTERS),
+        "optdigits" => load_optdigits(&path()?.join(optdigits::file(split))),
         "cifar10" | "dtd" => load_cifar(&path()?, split, &cifar::TEN),
         "cifar100" => load_cifar(&path()?, split, &cifar::HUNDRED),
         "png" => load_png(&path()?)?.held_out(split),
@@ -161,6 +167,11 @@ fn cifar_files(path: &Path, split: Split, layout: &cifar::Layout) -> Result<Vec<
             Err(Error::file(path.join(layout.files(split)[0]), why))
         }
     }
+}
+
+fn load_optdigits(path: &Path) -> Result<Dataset> {
+    let text = source::read_text(path)?;
+    optdigits::dataset(&text).map_err(|why| Error::format(path, "digit", why))
 }
 
 fn load_npy(path: &Path) -> Result<Dataset> {

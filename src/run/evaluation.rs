@@ -146,11 +146,20 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
 
 fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<Vec<Score>> {
     let (model, device) = (session.algorithm(), &session.device);
-    if !model.supports_inpainting() {
+    if !model.supports_inpainting() && !model.samples_quickly() {
         return Ok(Vec::new());
     }
     let data = session.registry.load(spec, Split::Test)?;
     let train = session.registry.load(spec, Split::Train)?;
+    if model.samples_quickly() {
+        let n = effort.images.min(data.len()).min(train.len());
+        let draw = |key: &Key| {
+            effort.watch.say("samples,");
+            let request = SampleRequest { steps: effort.steps, ..SampleRequest::new(n) };
+            checked(&model.sample(&request, key)?.x)?.to_vec()
+        };
+        return Ok(vec![measures::image_distance(draw, [&train, &data], n, &key.named("samples"))?]);
+    }
     let key_of = key.named("inpainting");
     let request = SampleRequest { steps: effort.steps, watch: effort.watch.clone(), ..SampleRequest::new(64) };
     let (psnr, picture) = measures::inpainting(model, device, [&train, &data], &request, &key_of)?;

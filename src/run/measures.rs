@@ -121,6 +121,28 @@ pub fn distances(samples: &[f32], dims: usize, reference: &Reference, key: &Key)
     [0, 1].map(|i| Score::new(["sw1", "sw2"][i], found[i]).against("floor", least[i]))
 }
 
+/// `sw2` of images as vectors of pixels: five sets of `n` samples that `draw` makes against the first `n` of the test set, with
+/// the standard error of their mean, beside the same of five parts of the training set.
+pub fn image_distance(
+    draw: impl Fn(&Key) -> Result<Vec<f32>>,
+    [train, test]: [&Dataset; 2],
+    n: usize,
+    key: &Key,
+) -> Result<Score> {
+    let held_out = test.rows(&(0..n).collect::<Vec<_>>());
+    let directions = key.named("directions");
+    let to_test = |x: &[f32]| sliced_wasserstein(x, &held_out, test.sample_len(), PROJECTIONS, &directions).sw2;
+    let keys = (0..SEEDS as u64).map(|i| key.index(i));
+    let found: Vec<f64> = keys.clone().map(|key| Ok(to_test(&draw(&key)?))).collect::<Result<_>>()?;
+    let part = |key: Key| to_test(&train.rows(&key.permutation(train.len())[..n]));
+    let mean = |all: &[f64]| all.iter().sum::<f64>() / all.len() as f64;
+    let floor = mean(&keys.map(part).collect::<Vec<_>>());
+    let value = mean(&found);
+    let squares: f64 = found.iter().map(|f| (f - value).powi(2)).sum();
+    let error = (squares / (SEEDS * (SEEDS - 1)) as f64).sqrt();
+    Ok(Score::new("sw2", value).error(error).against("floor", floor).note("of pixels").of(n))
+}
+
 /// `auc`, that of -E between `n` data and uniform points on the box. For a known density in the plane also `grid_kl`,
 /// KL(true || model), and `nll`, that of fresh data, in nats, both normalised on a grid that reaches one unit beyond the box.
 pub fn of_energy(

@@ -20,6 +20,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("improved-cd/cifar10", include_str!("presets/improved-cd/cifar10.toml")),
     ("improved-cd/cifar10-small", include_str!("presets/improved-cd/cifar10-small.toml")),
     ("ddpm/eight-gaussians", include_str!("presets/ddpm/eight-gaussians.toml")),
+    ("ddpm/optdigits", include_str!("presets/ddpm/optdigits.toml")),
+    ("gcd/optdigits", include_str!("presets/gcd/optdigits.toml")),
     ("gcd/eight-gaussians", include_str!("presets/gcd/eight-gaussians.toml")),
     ("cdrl/checkerboard", include_str!("presets/cdrl/checkerboard.toml")),
     ("cdrl/checkerboard-small", include_str!("presets/cdrl/checkerboard-small.toml")),

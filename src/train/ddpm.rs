@@ -137,6 +137,10 @@ impl Model for Ddpm {
         Ok(Samples::of_states(states, self.units, request.trajectory))
     }
 
+    fn samples_quickly(&self) -> bool {
+        true
+    }
+
     fn levels(&self) -> Vec<(Box<dyn Energy + '_>, f64)> {
         Vec::new()
     }

@@ -44,6 +44,10 @@ impl Model for GeneralizedCd {
         self.sample(&SampleRequest { trajectory: true, ..SampleRequest::new(n) }, key)
     }
 
+    fn samples_quickly(&self) -> bool {
+        true
+    }
+
     /// The values V(x, T) = E(x), V(x, T - 1), ..., V(x, 1).
     fn levels(&self) -> Vec<(Box<dyn Energy + '_>, f64)> {
         let at = |t| (Box::new(ValueAt { of: self, t }) as Box<dyn Energy + '_>, self.temperature());

@@ -44,6 +44,11 @@ pub trait Model {
         Err(Error::setting(format!("class {class} of a model that was not told classes")))
     }
 
+    /// Whether samples take few net evaluations, so that thousands of images can be drawn for a score.
+    fn samples_quickly(&self) -> bool {
+        false
+    }
+
     /// Whether it can fill in samples of which parts are known.
     fn supports_inpainting(&self) -> bool {
         false
