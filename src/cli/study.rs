@@ -4,7 +4,7 @@ use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
 use crate::error::{Error, Result};
-use crate::run::study::{CdrlStudy, ImprovedCdStudy, Net};
+use crate::run::study::{CdrlStudy, ImprovedCdStudy, Net, Study};
 use crate::run::{Registry, Session};
 use std::path::PathBuf;
 
@@ -16,20 +16,27 @@ pub enum Args {
     ImprovedCd(ImprovedCdArgs),
 }
 
+/// What all studies are told.
+#[derive(clap::Args)]
+struct Common {
+    /// Change a setting of all trainings; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+    /// The folder of the study; what is finished in it is kept [default: runs/study-NAME].
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// auto, oracle, the number of an adapter, or part of its name.
+    #[arg(long)]
+    device: Option<String>,
+}
+
 #[derive(clap::Args)]
 pub struct CdrlArgs {
     /// Iterations of each of the eight trainings.
     #[arg(long, default_value_t = 600)]
     steps: u64,
-    /// Change a setting of all trainings; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    /// The folder of the study; what is finished in it is kept.
-    #[arg(long, default_value = "runs/study-cdrl")]
-    out: PathBuf,
-    /// auto, oracle, the number of an adapter, or part of its name.
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(clap::Args)]
@@ -43,15 +50,8 @@ pub struct ImprovedCdArgs {
     /// The nets, eight trainings each: plain, group-norm, attention, spectral-norm. All of them by default.
     #[arg(long, value_delimiter = ',', value_parser = net)]
     nets: Vec<Net>,
-    /// Change a setting of all trainings; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    overrides: Vec<String>,
-    /// The folder of the study; what is finished in it is kept.
-    #[arg(long, default_value = "runs/study-improved-cd")]
-    out: PathBuf,
-    /// auto, oracle, the number of an adapter, or part of its name.
-    #[arg(long)]
-    device: Option<String>,
+    #[command(flatten)]
+    common: Common,
 }
 
 fn net(name: &str) -> Result<Net> {
@@ -60,26 +60,31 @@ fn net(name: &str) -> Result<Net> {
     found.ok_or_else(|| Error::setting(format!("unknown net '{name}'; known: {}", known())))
 }
 
+impl Common {
+    fn out(&self, name: &str) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| format!("runs/study-{name}").into())
+    }
+
+    fn run(&self, registry: &Registry, study: &impl Study) -> Result<()> {
+        let device = choose_device(self.device.as_deref())?;
+        let mut train = |session: &mut Session| {
+            let words = "interrupted; the same command goes on from here";
+            progress::train(session).inspect(|()| progress::last_words(words))
+        };
+        study.run(registry, &device, &mut |line| say!("{line}"), &mut train)
+    }
+}
+
 pub fn run(registry: &Registry, args: &Args) -> Result<()> {
-    let mut train = |session: &mut Session| {
-        progress::train(session).inspect(|()| progress::last_words("interrupted; the same command goes on from here"))
-    };
     match args {
-        Args::Cdrl(args) => {
-            let device = choose_device(args.device.as_deref())?;
-            let study = CdrlStudy { steps: args.steps, overrides: args.overrides.clone(), out: args.out.clone() };
-            study.run(registry, &device, &mut |line| say!("{line}"), &mut train)
+        Args::Cdrl(CdrlArgs { steps, common }) => {
+            let (overrides, out) = (common.overrides.clone(), common.out("cdrl"));
+            common.run(registry, &CdrlStudy { steps: *steps, overrides, out })
         }
-        Args::ImprovedCd(args) => {
-            let device = choose_device(args.device.as_deref())?;
-            let study = ImprovedCdStudy {
-                preset: args.preset.clone(),
-                steps: args.steps,
-                nets: if args.nets.is_empty() { Net::ALL.into() } else { args.nets.clone() },
-                overrides: args.overrides.clone(),
-                out: args.out.clone(),
-            };
-            study.run(registry, &device, &mut |line| say!("{line}"), &mut train)
+        Args::ImprovedCd(ImprovedCdArgs { preset, steps, nets, common }) => {
+            let nets = if nets.is_empty() { Net::ALL.into() } else { nets.clone() };
+            let (overrides, out) = (common.overrides.clone(), common.out("improved-cd"));
+            common.run(registry, &ImprovedCdStudy { preset: preset.clone(), steps: *steps, nets, overrides, out })
         }
     }
 }

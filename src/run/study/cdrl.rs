@@ -3,14 +3,14 @@
 //! {initializer on, off} x {shared noise on, off} x {CDRL, DRL schedule}, trained alike on the checkerboard, each then
 //! sampled with K = 15, 8, 5 and 3 Langevin steps per level.
 
-use super::{Train, trained};
+use super::{Study, Table};
 use crate::data::Toy;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::io::atomic::write_bytes;
 use crate::metrics::{floor, sliced_wasserstein, support_score};
 use crate::plot::Curves;
 use crate::run::{Registry, RunConfig, Session, evaluation};
-use crate::tensor::{Device, Key};
+use crate::tensor::Key;
 use crate::train::SampleRequest;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,8 @@ const STEPS: [usize; 4] = [15, 8, 5, 3];
 const N: usize = 5000;
 const PROJECTIONS: usize = 500;
 
-struct Variant {
+/// The parts of one training.
+pub struct Variant {
     initializer: bool,
     shared: bool,
     schedule: &'static str,
@@ -53,7 +54,7 @@ impl Variant {
     }
 
     /// The reduced recipe of the checkerboard with narrower nets, and this variant's switches.
-    fn config(&self, registry: &Registry, study: &CdrlStudy) -> Result<RunConfig> {
+    fn config(&self, study: &CdrlStudy, registry: &Registry) -> Result<RunConfig> {
         let preset = if self.initializer { "cdrl/checkerboard-small" } else { "drl/checkerboard-small" };
         let mut set = vec![
             format!("trainer.steps={}", study.steps),
@@ -79,40 +80,65 @@ impl Variant {
     }
 }
 
-/// Scores of one variant at one K.
-struct Row {
+/// Scores of one variant, one for each K.
+pub struct Row {
     variant: String,
+    scores: Vec<Scored>,
+}
+
+struct Scored {
     k: usize,
     inside: f64,
     deviation: f64,
     sw2: f64,
 }
 
-impl CdrlStudy {
-    /// Trains and scores the eight variants; `say` is told a line for each, `control` makes what each training is told.
-    pub fn run(
-        &self,
-        registry: &Registry,
-        device: &Device,
-        say: &mut dyn FnMut(String) -> Result<()>,
-        train: &mut Train,
-    ) -> Result<()> {
-        std::fs::create_dir_all(&self.out).map_err(|e| Error::file(&self.out, e))?;
-        let mut rows = Vec::new();
-        for variant in Variant::all() {
-            let folder = self.out.join(variant.name());
-            let session = trained(&folder, variant.config(registry, self)?, registry, device, train)?;
-            for k in STEPS {
-                rows.push(score(&session, variant.name(), k)?);
+impl Study for CdrlStudy {
+    type Variant = Variant;
+    type Row = Row;
+
+    fn out(&self) -> &Path {
+        &self.out
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        Variant::all().collect()
+    }
+
+    fn name(&self, variant: &Variant) -> String {
+        variant.name()
+    }
+
+    fn config(&self, variant: &Variant, registry: &Registry) -> Result<RunConfig> {
+        variant.config(self, registry)
+    }
+
+    fn row(&self, variant: Variant, session: Result<Session>) -> Result<Row> {
+        let session = session?;
+        let scores = STEPS.into_iter().map(|k| score(&session, k)).collect::<Result<_>>()?;
+        Ok(Row { variant: variant.name(), scores })
+    }
+
+    fn line(&self, row: &Row) -> String {
+        let line: Vec<String> = row.scores.iter().map(|s| format!("K {} SW2 {:.3}", s.k, s.sw2)).collect();
+        format!("{:38} {}", row.variant, line.join("  "))
+    }
+
+    /// `study.md` and `study.svg`.
+    fn write(&self, rows: &[Row]) -> Result<()> {
+        let least = floor(|k| toy().sample(N, k), 2, PROJECTIONS, 5, &Key::new(0).named("floor")).sw2[0];
+        let mut table = Table::new(&format!("variant | K | inside | max mass deviation | SW2 (floor {least:.3})"));
+        let mut curves = Curves::new("SW2 against Langevin steps per level").log_y();
+        for Row { variant, scores } in rows {
+            for Scored { k, inside, deviation, sw2 } in scores {
+                let numbers = [inside, deviation, sw2].map(|x| format!("{x:.3}"));
+                table.row([variant.clone(), k.to_string()].into_iter().chain(numbers).collect());
             }
-            let newest = &rows[rows.len() - STEPS.len()..];
-            let line: Vec<String> = newest.iter().map(|r| format!("K {} SW2 {:.3}", r.k, r.sw2)).collect();
-            say(format!("{:38} {}", variant.name(), line.join("  ")))?;
-            write(&rows, &self.out)?;
+            let column = |of: fn(&Scored) -> f64| scores.iter().map(of).collect::<Vec<_>>();
+            curves = curves.series(variant, &column(|s| s.k as f64), &column(|s| s.sw2));
         }
-        let least = floor(|k| toy().sample(N, k), 2, PROJECTIONS, 5, &Key::new(0).named("floor"));
-        let out = self.out.display();
-        say(format!("SW2 of two true samples of {N}: {:.3}; table and plot in {out}", least.sw2[0]))
+        table.markdown(self.out.join("study.md"))?;
+        write_bytes(self.out.join("study.svg"), curves.svg().as_bytes())
     }
 }
 
@@ -120,7 +146,7 @@ fn toy() -> Toy {
     Toy::CheckerboardB
 }
 
-fn score(session: &Session, variant: String, k: usize) -> Result<Row> {
+fn score(session: &Session, k: usize) -> Result<Scored> {
     let key = session.key().named("study");
     let request = SampleRequest { steps: Some(k), ..SampleRequest::new(N) };
     let samples = evaluation::checked(&session.algorithm().sample(&request, &key.named("samples"))?.x)?.to_vec()?;
@@ -128,22 +154,7 @@ fn score(session: &Session, variant: String, k: usize) -> Result<Row> {
     let distance = sliced_wasserstein(&samples, &reference, 2, PROJECTIONS, &key.named("directions"));
     let squares = toy().squares().expect("a checkerboard has squares");
     let support = support_score(&samples, &squares);
-    Ok(Row { variant, k, inside: support.inside, deviation: support.mass_deviation, sw2: distance.sw2 })
-}
-
-/// `study.md` and `study.svg`.
-fn write(rows: &[Row], out: &Path) -> Result<()> {
-    let mut table = String::from("| variant | K | inside | max mass deviation | SW2 |\n|---|---|---|---|---|\n");
-    for Row { variant, k, inside, deviation, sw2 } in rows {
-        table += &format!("| {variant} | {k} | {inside:.3} | {deviation:.3} | {sw2:.3} |\n");
-    }
-    write_bytes(out.join("study.md"), table.as_bytes())?;
-    let mut curves = Curves::new("SW2 against Langevin steps per level").log_y();
-    for part in rows.chunks(STEPS.len()) {
-        let k: Vec<f64> = part.iter().map(|r| r.k as f64).collect();
-        curves = curves.series(&part[0].variant, &k, &part.iter().map(|r| r.sw2).collect::<Vec<_>>());
-    }
-    write_bytes(out.join("study.svg"), curves.svg().as_bytes())
+    Ok(Scored { k, inside: support.inside, deviation: support.mass_deviation, sw2: distance.sw2 })
 }
 
 #[cfg(test)]
@@ -157,7 +168,7 @@ mod tests {
         let registry = Registry::standard();
         let (mut texts, mut rest) = (Vec::new(), None);
         for variant in Variant::all() {
-            let config = variant.config(&registry, &study).unwrap();
+            let config = variant.config(&study, &registry).unwrap();
             texts.push(config.to_toml());
             let mut settings: recovery_likelihood::Config = config.algorithm.settings().unwrap();
             let schedule = serde_json::to_value(settings.schedule).unwrap();

@@ -4,14 +4,12 @@
 //! Du et al. 2021 show two curves over the first 1000 iterations: the energy difference of data and chains, which stays near 0
 //! with the KL term and slides without, and the gradient norms of the two parts of the loss.
 
-use super::{Train, trained};
+use super::{Study, Table};
 use crate::error::{Error, Result};
 use crate::io::Metrics;
 use crate::io::atomic::write_bytes;
 use crate::plot::Curves;
-use crate::run::{Registry, RunConfig};
-use crate::tensor::Device;
-use std::fmt::Write;
+use crate::run::{Registry, RunConfig, Session};
 use std::path::{Path, PathBuf};
 
 /// What the study is told.
@@ -57,7 +55,8 @@ impl Net {
     }
 }
 
-struct Variant {
+/// The parts of one training.
+pub struct Variant {
     net: Net,
     energy: bool,
     entropy: bool,
@@ -76,7 +75,7 @@ impl Variant {
     }
 
     /// The preset with the net's and this variant's switches; weights and moves that are on stay as they are there.
-    fn config(&self, registry: &Registry, study: &ImprovedCdStudy) -> Result<RunConfig> {
+    fn config(&self, study: &ImprovedCdStudy, registry: &Registry) -> Result<RunConfig> {
         let Variant { net, energy, entropy, moves } = self;
         let weights = if *net == Net::SpectralNorm { "spectral" } else { "plain" };
         let mut set = vec![
@@ -94,36 +93,63 @@ impl Variant {
 }
 
 /// The curves of one training, and whether it came to its end.
-struct Row {
+pub struct Row {
     variant: Variant,
     metrics: Metrics,
     outcome: String,
 }
 
-impl ImprovedCdStudy {
-    /// Trains the variants; `say` is told a line for each. A training that is stopped as unhealthy is a result.
-    pub fn run(
-        &self,
-        registry: &Registry,
-        device: &Device,
-        say: &mut dyn FnMut(String) -> Result<()>,
-        train: &mut Train,
-    ) -> Result<()> {
-        std::fs::create_dir_all(&self.out).map_err(|e| Error::file(&self.out, e))?;
-        let mut rows = Vec::new();
-        for variant in self.nets.iter().flat_map(|net| Variant::of(*net)) {
-            let folder = self.out.join(variant.name());
-            let outcome = match trained(&folder, variant.config(registry, self)?, registry, device, train) {
-                Ok(_) => "to its end".to_string(),
-                Err(Error::Diverged { step, what, .. }) => format!("stopped at {step}: {what}"),
-                Err(e) => return Err(e),
-            };
-            let row = Row { variant, metrics: Metrics::read(folder.join("metrics.csv"))?, outcome };
-            say(row.line())?;
-            rows.push(row);
-            write(&rows, &self.out)?;
+impl Study for ImprovedCdStudy {
+    type Variant = Variant;
+    type Row = Row;
+
+    fn out(&self) -> &Path {
+        &self.out
+    }
+
+    fn variants(&self) -> Vec<Variant> {
+        self.nets.iter().flat_map(|net| Variant::of(*net)).collect()
+    }
+
+    fn name(&self, variant: &Variant) -> String {
+        variant.name()
+    }
+
+    fn config(&self, variant: &Variant, registry: &Registry) -> Result<RunConfig> {
+        variant.config(self, registry)
+    }
+
+    /// A training that is stopped as unhealthy is a result.
+    fn row(&self, variant: Variant, session: Result<Session>) -> Result<Row> {
+        let outcome = match session {
+            Ok(_) => "to its end".to_string(),
+            Err(Error::Diverged { step, what, .. }) => format!("stopped at {step}: {what}"),
+            Err(e) => return Err(e),
+        };
+        let metrics = Metrics::read(self.folder(&variant).join("metrics.csv"))?;
+        Ok(Row { variant, metrics, outcome })
+    }
+
+    fn line(&self, row: &Row) -> String {
+        row.cells().join("  ")
+    }
+
+    /// `study.md` (over the last half of the iterations), `study.csv`, and for each net `gap-NET.svg` and `gradients-NET.svg`.
+    fn write(&self, rows: &[Row]) -> Result<()> {
+        let mut table = Table::new(HEAD);
+        let mut csv = Table::new("variant|step|energy_gap|gradient_norm_cd|gradient_norm_kl");
+        for row in rows {
+            table.row(row.cells());
+            let [steps, gap, cd, kl] =
+                ["step", "energy_gap", "gradient_norm_cd", "gradient_norm_kl"].map(|n| row.column(n));
+            for (i, step) in steps.iter().enumerate() {
+                let number = |column: &[f64]| column.get(i).map(f64::to_string).unwrap_or_default();
+                csv.row(vec![row.variant.name(), step.to_string(), number(gap), number(cd), number(kl)]);
+            }
         }
-        say(format!("table, curves and plots in {}", self.out.display()))
+        table.markdown(self.out.join("study.md"))?;
+        csv.csv(self.out.join("study.csv"))?;
+        rows.chunk_by(|a, b| a.variant.net == b.variant.net).try_for_each(|part| draw(part, &self.out))
     }
 }
 
@@ -140,51 +166,34 @@ impl Row {
         [mean, half.iter().fold(0.0, |m: f64, v| m.max(v.abs()))]
     }
 
-    fn line(&self) -> String {
+    fn cells(&self) -> Vec<String> {
         let [mean, most] = self.last_half("energy_gap");
         let [cd, kl] = ["gradient_norm_cd", "gradient_norm_kl"].map(|name| self.last_half(name)[0]);
-        let name = self.variant.name();
-        let outcome = &self.outcome;
-        format!("| {name} | {mean:.4} | {most:.4} | {cd:.2e} | {kl:.2e} | {:.3} | {outcome} |", kl / cd)
+        let numbers = [format!("{mean:.4}"), format!("{most:.4}"), format!("{cd:.2e}"), format!("{kl:.2e}")];
+        let rest = [format!("{:.3}", kl / cd), self.outcome.clone()];
+        [self.variant.name()].into_iter().chain(numbers).chain(rest).collect()
     }
 }
 
-const HEAD: &str =
-    "| variant | mean gap | largest gap | gradient norm CD | KL | KL / CD | outcome |\n|---|---|---|---|---|---|---|\n";
+const HEAD: &str = "variant | mean gap | largest gap | gradient norm CD | KL | KL / CD | outcome";
 
-/// `study.md` (over the last half of the iterations), `study.csv`, and for each net `gap-NET.svg` and `gradients-NET.svg`.
-fn write(rows: &[Row], out: &Path) -> Result<()> {
-    let lines: Vec<String> = rows.iter().map(Row::line).collect();
-    write_bytes(out.join("study.md"), format!("{HEAD}{}\n", lines.join("\n")).as_bytes())?;
-    let mut csv = String::from("variant,step,energy_gap,gradient_norm_cd,gradient_norm_kl\n");
+/// The curves of one net.
+fn draw(rows: &[Row], out: &Path) -> Result<()> {
+    let net = rows[0].variant.net.name();
+    let mut gap = Curves::new("mean E(data) - mean E(chains)");
+    let mut gradients = Curves::new("gradient norms of the two parts").log_y();
     for row in rows {
-        let [steps, gap, cd, kl] =
-            ["step", "energy_gap", "gradient_norm_cd", "gradient_norm_kl"].map(|n| row.column(n));
-        for (i, step) in steps.iter().enumerate() {
-            let number = |column: &[f64]| column.get(i).map(f64::to_string).unwrap_or_default();
-            let (name, gap, cd, kl) = (row.variant.name(), number(gap), number(cd), number(kl));
-            writeln!(csv, "{name},{step},{gap},{cd},{kl}").map_err(Error::setting)?;
-        }
-    }
-    write_bytes(out.join("study.csv"), csv.as_bytes())?;
-    for part in rows.chunk_by(|a, b| a.variant.net == b.variant.net) {
-        let net = part[0].variant.net.name();
-        let mut gap = Curves::new("mean E(data) - mean E(chains)");
-        let mut gradients = Curves::new("gradient norms of the two parts").log_y();
-        for row in part {
-            let (name, steps) = (row.variant.name(), row.column("step"));
-            gap = gap.series(&name, steps, row.column("energy_gap"));
-            for of in ["cd", "kl"] {
-                let values = row.column(&format!("gradient_norm_{of}"));
-                if values.len() == steps.len() {
-                    gradients = gradients.series(&format!("{name} {of}"), steps, values);
-                }
+        let (name, steps) = (row.variant.name(), row.column("step"));
+        gap = gap.series(&name, steps, row.column("energy_gap"));
+        for of in ["cd", "kl"] {
+            let values = row.column(&format!("gradient_norm_{of}"));
+            if values.len() == steps.len() {
+                gradients = gradients.series(&format!("{name} {of}"), steps, values);
             }
         }
-        write_bytes(out.join(format!("gap-{net}.svg")), gap.svg().as_bytes())?;
-        write_bytes(out.join(format!("gradients-{net}.svg")), gradients.svg().as_bytes())?;
     }
-    Ok(())
+    write_bytes(out.join(format!("gap-{net}.svg")), gap.svg().as_bytes())?;
+    write_bytes(out.join(format!("gradients-{net}.svg")), gradients.svg().as_bytes())
 }
 
 #[cfg(test)]
@@ -205,7 +214,7 @@ mod tests {
         let registry = Registry::standard();
         let (mut texts, mut rest) = (Vec::new(), None);
         for variant in study.nets.iter().flat_map(|net| Variant::of(*net)) {
-            let config = variant.config(&registry, &study).unwrap();
+            let config = variant.config(&study, &registry).unwrap();
             texts.push(config.to_toml());
             let mut settings: improved_cd::Config = config.algorithm.settings().unwrap();
             let on = [settings.kl.energy > 0.0, settings.kl.entropy > 0.0, settings.memory.moves != Moves::None];
