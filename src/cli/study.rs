@@ -4,7 +4,7 @@ use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
 use crate::error::{Error, Result};
-use crate::run::study::{CdrlStudy, ImprovedCdStudy, Net, Study};
+use crate::run::study::{CdrlStudy, GcdStudy, ImprovedCdStudy, Net, Study};
 use crate::run::{Registry, Session};
 use std::path::PathBuf;
 
@@ -12,6 +12,8 @@ use std::path::PathBuf;
 pub enum Args {
     /// Initializer, shared noise and schedule on the checkerboard, sampled with fewer and fewer Langevin steps.
     Cdrl(CdrlArgs),
+    /// Generalized contrastive divergence and DDPM on the eight Gaussians, beside the paper's table.
+    Gcd(GcdArgs),
     /// The KL term, its entropy, moves of the memory and nets: curves of the energy difference and of gradient norms.
     ImprovedCd(ImprovedCdArgs),
 }
@@ -37,6 +39,27 @@ pub struct CdrlArgs {
     steps: u64,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(clap::Args)]
+pub struct GcdArgs {
+    /// Seeds of each row.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    seeds: u64,
+    /// Iterations of each training, if not the presets' own numbers.
+    #[arg(long)]
+    steps: Option<u64>,
+    /// The rows, for example gcd-tau-.1,gcd-tau-0; all of them by default.
+    #[arg(long, value_delimiter = ',', value_parser = row)]
+    rows: Vec<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+fn row(name: &str) -> Result<String> {
+    let known = || GcdStudy::names().collect::<Vec<_>>().join(", ");
+    let found = GcdStudy::names().find(|known| *known == name);
+    found.map(String::from).ok_or_else(|| Error::setting(format!("unknown row '{name}'; known: {}", known())))
 }
 
 #[derive(clap::Args)]
@@ -80,6 +103,10 @@ pub fn run(registry: &Registry, args: &Args) -> Result<()> {
         Args::Cdrl(CdrlArgs { steps, common }) => {
             let (overrides, out) = (common.overrides.clone(), common.out("cdrl"));
             common.run(registry, &CdrlStudy { steps: *steps, overrides, out })
+        }
+        Args::Gcd(GcdArgs { seeds, steps, rows, common }) => {
+            let (overrides, out) = (common.overrides.clone(), common.out("gcd"));
+            common.run(registry, &GcdStudy { seeds: *seeds, steps: *steps, rows: rows.clone(), overrides, out })
         }
         Args::ImprovedCd(ImprovedCdArgs { preset, steps, nets, common }) => {
             let nets = if nets.is_empty() { Net::ALL.into() } else { nets.clone() };

@@ -1,10 +1,12 @@
 //! Studies: several variants of an algorithm, trained alike and compared.
 
 mod cdrl;
+mod generalized_cd;
 mod improved_cd;
 mod table;
 
 pub use cdrl::CdrlStudy;
+pub use generalized_cd::GcdStudy;
 pub use improved_cd::{ImprovedCdStudy, Net};
 
 use super::{Registry, RunConfig, Session};
