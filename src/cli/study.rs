@@ -4,14 +4,17 @@ use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
 use crate::error::{Error, Result};
-use crate::run::study::{CdrlStudy, GcdStudy, ImprovedCdStudy, Net, Study};
+use crate::run::study::{CdrlStudy, CompareStudy, DATA, GcdStudy, ImprovedCdStudy, Net, Study};
 use crate::run::{Registry, Session};
+use crate::tensor::Device;
 use std::path::PathBuf;
 
 #[derive(clap::Subcommand)]
 pub enum Args {
     /// Initializer, shared noise and schedule on the checkerboard, sampled with fewer and fewer Langevin steps.
     Cdrl(CdrlArgs),
+    /// Every algorithm on the same densities, for the same time.
+    Compare(CompareArgs),
     /// Generalized contrastive divergence and DDPM on the eight Gaussians, beside the paper's table.
     Gcd(GcdArgs),
     /// The KL term, its entropy, moves of the memory and nets: curves of the energy difference and of gradient norms.
@@ -39,6 +42,36 @@ pub struct CdrlArgs {
     steps: u64,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(clap::Args)]
+pub struct CompareArgs {
+    /// Seconds of each training.
+    #[arg(long, default_value_t = 45.0, value_parser = seconds)]
+    seconds: f64,
+    /// Seeds of each row.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    seeds: u64,
+    /// The densities: eight-gaussians, checkerboard, two-spirals. All of them by default.
+    #[arg(long, value_delimiter = ',', value_parser = density)]
+    data: Vec<String>,
+    /// The folder of the study; what is finished in it is kept.
+    #[arg(long, default_value = "runs/study-compare")]
+    out: PathBuf,
+    /// auto, oracle, the number of an adapter, or part of its name.
+    #[arg(long)]
+    device: Option<String>,
+}
+
+fn seconds(text: &str) -> std::result::Result<f64, String> {
+    let seconds: Option<f64> = text.parse().ok();
+    seconds.filter(|s| s.is_finite() && *s > 0.0).ok_or_else(|| "use more than 0".into())
+}
+
+fn density(name: &str) -> Result<String> {
+    let known = DATA.join(", ");
+    let found = DATA.into_iter().find(|known| *known == name);
+    found.map(String::from).ok_or_else(|| Error::setting(format!("unknown density '{name}'; known: {known}")))
 }
 
 #[derive(clap::Args)]
@@ -89,13 +122,16 @@ impl Common {
     }
 
     fn run(&self, registry: &Registry, study: &impl Study) -> Result<()> {
-        let device = choose_device(self.device.as_deref())?;
-        let mut train = |session: &mut Session| {
-            let words = "interrupted; the same command goes on from here";
-            progress::train(session).inspect(|()| progress::last_words(words))
-        };
-        study.run(registry, &device, &mut |line| say!("{line}"), &mut train)
+        train_all(registry, &choose_device(self.device.as_deref())?, study)
     }
+}
+
+fn train_all(registry: &Registry, device: &Device, study: &impl Study) -> Result<()> {
+    let mut train = |session: &mut Session| {
+        let words = "interrupted; the same command goes on from here";
+        progress::train(session).inspect(|()| progress::last_words(words))
+    };
+    study.run(registry, device, &mut |line| say!("{line}"), &mut train)
 }
 
 pub fn run(registry: &Registry, args: &Args) -> Result<()> {
@@ -103,6 +139,11 @@ pub fn run(registry: &Registry, args: &Args) -> Result<()> {
         Args::Cdrl(CdrlArgs { steps, common }) => {
             let (overrides, out) = (common.overrides.clone(), common.out("cdrl"));
             common.run(registry, &CdrlStudy { steps: *steps, overrides, out })
+        }
+        Args::Compare(CompareArgs { seconds, seeds, data, out, device }) => {
+            let device = choose_device(device.as_deref())?;
+            let told = (*seconds, *seeds, data.clone(), out.clone());
+            train_all(registry, &device, &CompareStudy::new(told, registry, &device)?)
         }
         Args::Gcd(GcdArgs { seeds, steps, rows, common }) => {
             let (overrides, out) = (common.overrides.clone(), common.out("gcd"));

@@ -3,6 +3,7 @@
 mod analytic;
 mod compose;
 mod conv;
+mod igebm;
 mod level;
 mod mlp;
 mod multi_scale;
@@ -14,6 +15,7 @@ pub use crate::nn::MlpConfig;
 pub use analytic::{GaussianMixture, Quadratic};
 pub use compose::{AnyOf, Scaled, Sum, Without};
 pub use conv::{ConvConfig, ConvEnergy};
+pub use igebm::{IgebmConfig, IgebmEnergy};
 pub use level::{ConditionedEnergy, LevelEnergy, LevelEnergyConfig};
 pub use mlp::MlpEnergy;
 pub use multi_scale::{MultiScale, MultiScaleConfig};
@@ -140,6 +142,8 @@ pub enum EnergyConfig {
     Mlp(MlpConfig),
     /// Residual convolutions, for images.
     Conv(ConvConfig),
+    /// Residual blocks and a sum over space, for images.
+    Igebm(IgebmConfig),
     /// A sum over resolutions, for images; can be told classes.
     MultiScale(MultiScaleConfig),
 }
@@ -150,6 +154,7 @@ impl EnergyConfig {
         match self {
             EnergyConfig::Mlp(config) => config.check(name),
             EnergyConfig::Conv(config) => config.check(name),
+            EnergyConfig::Igebm(config) => config.check(name),
             EnergyConfig::MultiScale(config) => config.check(name),
         }
     }
@@ -178,12 +183,13 @@ impl EnergyConfig {
                 Ok(if config.gain.is_some() { Box::new(ScaledInputs::to_box(net, bounds)) } else { Box::new(net) })
             }
             (EnergyConfig::Conv(config), [_, _, channels]) => Ok(Box::new(ConvEnergy::new(scope, *channels, config))),
+            (EnergyConfig::Igebm(config), [_, _, channels]) => Ok(Box::new(IgebmEnergy::new(scope, *channels, config))),
             (EnergyConfig::Mlp(_), _) => Err(Error::setting(format!(
                 "an mlp energy takes points, the data are {item:?}; use energy.kind = \"conv\""
             ))),
-            (EnergyConfig::Conv(_) | EnergyConfig::MultiScale(_), _) => Err(Error::setting(format!(
-                "a conv energy takes images, the data are {item:?}; use energy.kind = \"mlp\""
-            ))),
+            (EnergyConfig::Conv(_) | EnergyConfig::Igebm(_) | EnergyConfig::MultiScale(_), _) => Err(Error::setting(
+                format!("a conv energy takes images, the data are {item:?}; use energy.kind = \"mlp\""),
+            )),
         }
     }
 }

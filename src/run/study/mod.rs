@@ -1,11 +1,13 @@
 //! Studies: several variants of an algorithm, trained alike and compared.
 
 mod cdrl;
+mod compare;
 mod generalized_cd;
 mod improved_cd;
 mod table;
 
 pub use cdrl::CdrlStudy;
+pub use compare::{CompareStudy, DATA};
 pub use generalized_cd::GcdStudy;
 pub use improved_cd::{ImprovedCdStudy, Net};
 
