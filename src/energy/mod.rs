@@ -21,7 +21,7 @@ pub use mlp::MlpEnergy;
 pub use multi_scale::{MultiScale, MultiScaleConfig};
 pub use scale_net::Weights;
 pub use scaled_inputs::ScaledInputs;
-pub use value::{AtTime, Value, ValueConfig};
+pub use value::{AtTime, ScaledValue, Value, ValueConfig};
 
 use crate::autodiff::{grad, grad_graph};
 use crate::error::{Error, Result};

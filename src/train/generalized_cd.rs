@@ -12,7 +12,7 @@
 pub use super::generalized_cd_config::{Config, TimeCost, Update};
 use super::{Algorithm, Iteration, Learner, Loader, State, Units, minimize_jointly};
 use crate::data::Dataset;
-use crate::energy::Value;
+use crate::energy::{ScaledValue, Value};
 use crate::error::Result;
 use crate::nn::Params;
 use crate::sample::{GaussianChain, RollOut, Transitions};
@@ -197,6 +197,7 @@ impl GeneralizedCd {
             ["value parameters", "sampler parameters", "noise parameters"].map(params);
         let bounds = units.bounds(&data.bounds());
         let value = config.value.build(&of_value.root(), item, &bounds, schedule.steps())?;
+        let value = Box::new(ScaledValue(value, config.value_scale));
         of_value.check("algorithm.value")?;
         let net = config.sampler.net.build(&of_sampler.root(), item, &schedule)?;
         of_sampler.check("algorithm.sampler.net")?;

@@ -49,6 +49,9 @@ pub struct Config {
     pub noise_optimizer: OptimizerConfig,
     /// The energy and the value function.
     pub value: ValueConfig,
+    /// What the net's output is multiplied by. With the temperature tau1 / D its steps are steps of E / tau, as in contrastive
+    /// divergence; with 1 and a small tau every step of Adam moves the density a lot.
+    pub value_scale: f64,
     /// How their parameters move.
     pub value_optimizer: OptimizerConfig,
 }
@@ -112,6 +115,7 @@ impl Default for Config {
             sampler_optimizer: adam(1e-4),
             noise_optimizer: adam(1e-3),
             value: ValueConfig::Timed(MlpConfig { hidden: vec![128; 3], ..Default::default() }),
+            value_scale: 1.0,
             value_optimizer: adam(1e-3),
         }
     }
@@ -132,6 +136,7 @@ impl Config {
         check::positive("algorithm.max_energy", self.max_energy)?;
         check::below_one("algorithm.ema", self.ema)?;
         self.value.check("algorithm.value")?;
+        check::positive("algorithm.value_scale", self.value_scale)?;
         self.sampler_optimizer.check("algorithm.sampler_optimizer")?;
         self.noise_optimizer.check("algorithm.noise_optimizer")?;
         self.value_optimizer.check("algorithm.value_optimizer")

@@ -57,6 +57,7 @@ const WRONG_GCD: &[&str] = &[
     "algorithm.value.kind=conv",
     "algorithm.value.hidden=[0]",
     "algorithm.value.gain=-1.0",
+    "algorithm.value_scale=0.0",
     "algorithm.noise_optimizer.rate.lr=-1.0",
     "init.steps=0",
     "init.weight=1",
