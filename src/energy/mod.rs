@@ -6,6 +6,7 @@ mod conv;
 mod level;
 mod mlp;
 mod multi_scale;
+mod reference;
 mod scale_net;
 mod scaled_inputs;
 
@@ -15,6 +16,7 @@ pub use conv::{ConvConfig, ConvEnergy};
 pub use level::{ConditionedEnergy, LevelEnergy, LevelEnergyConfig};
 pub use mlp::{MlpConfig, MlpEnergy};
 pub use multi_scale::{MultiScale, MultiScaleConfig};
+pub use reference::WithReference;
 pub use scale_net::Weights;
 pub use scaled_inputs::ScaledInputs;
 

@@ -2,20 +2,24 @@
 //! so that a layer can be put together, or changed, by hand.
 
 mod attention;
+mod autoencoder;
 mod conv;
 mod embedding;
 mod level_embedding;
 mod linear;
+mod mlp;
 mod norm;
 mod params;
 mod regularise;
 mod unet;
 
 pub use attention::{AttentionBlock, SelfAttention};
+pub use autoencoder::{Autoencoder, AutoencoderConfig, MlpCoder, MlpCoderConfig};
 pub use conv::{Conv2d, ConvTranspose2d};
 pub use embedding::{Embedding, sinusoidal};
 pub use level_embedding::{LevelEmbedding, condition_index, level_features, look_up};
 pub use linear::Linear;
+pub use mlp::Mlp;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm};
 pub use params::{Init, Param, Params, Scope};
 pub use regularise::{SpectralNorm, dropout, weight_standardised};

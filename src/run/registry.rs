@@ -4,7 +4,7 @@ use super::presets::PRESETS;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result, nearest};
 use crate::tensor::{Device, Key};
-use crate::train::{Algorithm, ContrastiveDivergence, ImprovedCd, RecoveryLikelihood};
+use crate::train::{Algorithm, ContrastiveDivergence, ImprovedCd, McmcTeaching, RecoveryLikelihood};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -63,6 +63,7 @@ impl Registry {
         Registry { algorithms: BTreeMap::new(), data: BTreeMap::new(), presets }
             .algorithm("contrastive_divergence", ContrastiveDivergence::new)
             .algorithm("improved_cd", ImprovedCd::new)
+            .algorithm("mcmc_teaching", McmcTeaching::new)
             .algorithm("recovery_likelihood", RecoveryLikelihood::new)
     }
 

@@ -27,6 +27,12 @@ pub trait Model {
         self.sample(&SampleRequest::new(n), key)
     }
 
+    /// How `n` samples arise, from the first guess to the end: states `[n, sample...]` in the units of the data set, each with a
+    /// name. Empty where samples have no first guess.
+    fn stages(&self, _n: usize, _key: &Key) -> Result<Vec<(String, Tensor)>> {
+        Ok(Vec::new())
+    }
+
     /// How many classes it can be asked for; 0 where it is not told classes.
     fn classes(&self) -> usize {
         0
