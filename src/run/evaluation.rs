@@ -82,16 +82,23 @@ fn points(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
         let picture = pictures::points(&*energy, temperature, &bounds, &samples)?;
         atomic::write_bytes(session.run.plot("density.png"), &picture.png())?;
     }
+    if let Some(picture) = pictures::stages(model, &bounds, &key.named("stages"))? {
+        atomic::write_bytes(session.run.plot("stages.png"), &picture.png())?;
+    }
+    let scores = |reference: &Reference| -> Result<Vec<Score>> {
+        let mut list = measures::points(&*energy, temperature, reference, &samples, key)?;
+        list.extend(measures::first_guess(model, reference, effort.points, key)?);
+        Ok(list)
+    };
     if let (Some(toy), None) = (session.toy(), &effort.data) {
-        return measures::points(&*energy, temperature, &Reference::Density(toy), &samples, key);
+        return scores(&Reference::Density(toy));
     }
     let (train, test) = (session.registry.load(spec, Split::Train)?, session.registry.load(spec, Split::Test)?);
     if session.data.sample_shape == [2] {
         let some = train.rows(&(0..train.len().min(10_000)).collect::<Vec<_>>());
         atomic::write_bytes(session.run.plot("data.png"), &pictures::cloud("data", &bounds, &some).png())?;
     }
-    let reference = Reference::Points { train: &train, test: &test, bounds: &bounds };
-    measures::points(&*energy, temperature, &reference, &samples, key)
+    scores(&Reference::Points { train: &train, test: &test, bounds: &bounds })
 }
 
 /// ln Z of exp(-E / T), on the box of the data for a uniform base; in the plane beside that of a grid there.

@@ -89,11 +89,7 @@ pub fn points(
         let e = energies(energy, device, &[dims], rows, 8192)?;
         Ok(e.into_iter().map(|e| e / temperature as f32).collect())
     };
-    let distance =
-        |a: &[f32], b: &[f32], key: &Key| sliced_wasserstein(a, b, dims, PROJECTIONS, &key.named("directions"));
-    let all: Vec<_> = (0..SEEDS as u64)
-        .map(|i| distance(part, &reference.draw(n, &key.index(i).named("reference"), true), &key.index(i)))
-        .collect();
+    let all = distances(part, dims, reference, key);
     let mean = |f: fn(&SlicedWasserstein) -> f64| all.iter().map(f).sum::<f64>() / SEEDS as f64;
     let least = match reference {
         Reference::Density(toy) => {
@@ -104,7 +100,7 @@ pub fn points(
             let pair = |i: u64| {
                 let key = key.named("floor").index(i);
                 let (a, b) = (reference.draw(n, &key.named("a"), false), reference.draw(n, &key.named("b"), true));
-                distance(&a, &b, &key)
+                sliced_wasserstein(&a, &b, dims, PROJECTIONS, &key.named("directions"))
             };
             let all: Vec<_> = (0..SEEDS as u64).map(pair).collect();
             let mean = |f: fn(&SlicedWasserstein) -> f64| all.iter().map(f).sum::<f64>() / SEEDS as f64;
@@ -158,6 +154,38 @@ pub fn points(
         scores.push(Score::new("mass_deviation_inside", within.fold(0.0, f64::max)).note("of the samples inside"));
     }
     Ok(scores.into_iter().map(|score| score.of(n)).collect())
+}
+
+/// The distances of `samples [n, dims]` from five held-out sets of as many points.
+fn distances(samples: &[f32], dims: usize, reference: &Reference, key: &Key) -> Vec<SlicedWasserstein> {
+    let one = |i: u64| {
+        let (n, key) = (samples.len() / dims, key.index(i));
+        let truth = reference.draw(n, &key.named("reference"), true);
+        sliced_wasserstein(samples, &truth, dims, PROJECTIONS, &key.named("directions"))
+    };
+    (0..SEEDS as u64).map(one).collect()
+}
+
+/// SW2 of the first guess of a model whose samples arise in [stages](Model::stages), beside which their own is to be seen.
+pub fn first_guess(model: &dyn Model, reference: &Reference, n: usize, key: &Key) -> Result<Option<Score>> {
+    let dims = model.sample_shape().iter().product();
+    let n = n.min(reference.most());
+    let Some((name, x)) = model.stages(n, &key.named("stages"))?.into_iter().next() else { return Ok(None) };
+    let all = distances(&x.to_vec()?, dims, reference, key);
+    let mean = all.iter().map(|s| s.sw2).sum::<f64>() / SEEDS as f64;
+    Ok(Some(Score::new(format!("sw2.{name}"), mean).note("before it is refined").of(n)))
+}
+
+/// SW2 between `n` samples of a model and of `toy` at each stage that they arise by, with the `floor` of two true samples; by a
+/// quick protocol, 100 projections and one seed.
+pub fn stage_distances(model: &dyn Model, toy: Toy, n: usize, key: &Key) -> Result<Vec<(String, f64)>> {
+    let [truth, other] = ["one", "other"].map(|name| toy.sample(n, &key.named(name)));
+    let distance = |x: &[f32]| sliced_wasserstein(x, &truth, 2, 100, &key.named("directions")).sw2;
+    let mut list = vec![("floor".to_string(), distance(&other))];
+    for (name, x) in model.stages(n, &key.named("stages"))? {
+        list.push((name, distance(&x.to_vec()?)));
+    }
+    Ok(list)
 }
 
 /// PSNR in dB of the right half of `data`'s first `like.n` images filled in from the left, the mean over images of each one's own:

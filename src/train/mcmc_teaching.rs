@@ -164,7 +164,7 @@ impl Model for McmcTeaching {
         for end in ends.filter(|&end| end > 0) {
             let part = Langevin { steps: end - done, ..self.langevin.clone() };
             x = part.run(&energy, &x, &key.named("langevin").index(end as u64));
-            stages.push((format!("{end} steps"), self.unscaled(&x)));
+            stages.push((format!("{end}_steps"), self.unscaled(&x)));
             done = end;
         }
         Ok(stages)

@@ -58,7 +58,7 @@ fn train(training: &mut Training, run: &RunDir, interrupt: Option<u64>) -> Resul
         |p: &ebm::run::Progress| stop.store(interrupt.is_some_and(|at| p.done + 1 >= at), Ordering::Relaxed);
     let config = TrainerConfig { steps: 20, log_every: 3, checkpoint_every: 7, sample_every: 20, capture: true };
     let bounds = [[-4.0, 4.0]; 2];
-    let trainer = Trainer { config: &config, run, bounds: &bounds, seed: 1, origin: "" };
+    let trainer = Trainer { config: &config, run, bounds: &bounds, toy: None, seed: 1, origin: "" };
     trainer.train(training, Control { stop: &stop, progress: &mut progress })
 }
 
