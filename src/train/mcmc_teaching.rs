@@ -61,8 +61,8 @@ impl Algorithm for McmcTeaching {
 pub struct McmcTeaching {
     config: Config,
     /// In the units of the nets, which are those of points, and [-1, 1] for images.
-    energy: WithReference<Box<dyn Energy>>,
-    learner: Learner,
+    pub(super) energy: WithReference<Box<dyn Energy>>,
+    pub(super) learner: Learner,
     langevin: Langevin,
     proposal: Box<dyn Proposal>,
     vae_size: Option<usize>,

@@ -18,6 +18,8 @@ mod learner;
 mod loader;
 pub mod mcmc_teaching;
 mod mcmc_teaching_config;
+#[cfg(test)]
+mod mcmc_teaching_tests;
 mod model;
 mod moves;
 mod proposal;

@@ -97,7 +97,7 @@ impl VaeConfig {
 pub struct Vae {
     config: VaeConfig,
     teaching: Teaching,
-    coder: Box<dyn Autoencoder>,
+    pub(super) coder: Box<dyn Autoencoder>,
     /// Of both nets.
     pub learner: Learner,
 }
