@@ -9,6 +9,7 @@ mod multi_scale;
 mod reference;
 mod scale_net;
 mod scaled_inputs;
+mod stack;
 
 pub use analytic::{GaussianMixture, Quadratic};
 pub use compose::{AnyOf, Scaled, Sum, Without};
@@ -19,6 +20,7 @@ pub use multi_scale::{MultiScale, MultiScaleConfig};
 pub use reference::WithReference;
 pub use scale_net::Weights;
 pub use scaled_inputs::ScaledInputs;
+pub use stack::{StackConfig, StackEnergy};
 
 use crate::autodiff::{grad, grad_graph};
 use crate::error::{Error, Result};
@@ -141,6 +143,8 @@ pub enum EnergyConfig {
     Conv(ConvConfig),
     /// A sum over resolutions, for images; can be told classes.
     MultiScale(MultiScaleConfig),
+    /// Plain convolutions and a linear layer, for images.
+    Stack(StackConfig),
 }
 
 impl EnergyConfig {
@@ -150,6 +154,7 @@ impl EnergyConfig {
             EnergyConfig::Mlp(config) => config.check(name),
             EnergyConfig::Conv(config) => config.check(name),
             EnergyConfig::MultiScale(config) => config.check(name),
+            EnergyConfig::Stack(config) => config.check(name),
         }
     }
 
@@ -177,12 +182,13 @@ impl EnergyConfig {
                 Ok(if config.gain.is_some() { Box::new(ScaledInputs::to_box(net, bounds)) } else { Box::new(net) })
             }
             (EnergyConfig::Conv(config), [_, _, channels]) => Ok(Box::new(ConvEnergy::new(scope, *channels, config))),
+            (EnergyConfig::Stack(config), &[h, w, c]) => Ok(Box::new(StackEnergy::new(scope, [h, w, c], config))),
             (EnergyConfig::Mlp(_), _) => Err(Error::setting(format!(
                 "an mlp energy takes points, the data are {item:?}; use energy.kind = \"conv\""
             ))),
-            (EnergyConfig::Conv(_) | EnergyConfig::MultiScale(_), _) => Err(Error::setting(format!(
-                "a conv energy takes images, the data are {item:?}; use energy.kind = \"mlp\""
-            ))),
+            (EnergyConfig::Conv(_) | EnergyConfig::MultiScale(_) | EnergyConfig::Stack(_), _) => Err(Error::setting(
+                format!("a conv energy takes images, the data are {item:?}; use energy.kind = \"mlp\""),
+            )),
         }
     }
 }

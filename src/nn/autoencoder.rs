@@ -1,6 +1,6 @@
 //! The two nets of a variational autoencoder: a decoder from latent vectors to samples, an encoder back.
 
-use super::{Activation, Mlp, Scope};
+use super::{Activation, ConvCoder, ConvCoderConfig, Mlp, Scope};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::tensor::{Key, Tensor};
@@ -21,6 +21,8 @@ pub trait Autoencoder {
 pub enum AutoencoderConfig {
     /// Fully connected layers, for points.
     Mlp(MlpCoderConfig),
+    /// Convolutions, for images.
+    Conv(ConvCoderConfig),
 }
 
 impl AutoencoderConfig {
@@ -30,6 +32,7 @@ impl AutoencoderConfig {
             AutoencoderConfig::Mlp(config) => {
                 check::list(format!("{name}.hidden"), &config.hidden, 1..=check::MOST_WIDE)
             }
+            AutoencoderConfig::Conv(config) => config.check(name),
         }
     }
 
@@ -48,6 +51,12 @@ impl AutoencoderConfig {
             (AutoencoderConfig::Mlp(config), [dims]) => {
                 Ok(Box::new(MlpCoder::new(scope, *dims, bounds, latent, config)))
             }
+            (AutoencoderConfig::Conv(config), &[h, w, c]) => {
+                Ok(Box::new(ConvCoder::new(scope, [h, w, c], latent, config)))
+            }
+            (AutoencoderConfig::Conv(_), _) => Err(Error::setting(format!(
+                "a conv autoencoder takes images, the data are {item:?}; use vae.net.kind = \"mlp\""
+            ))),
             (AutoencoderConfig::Mlp(_), _) => Err(Error::setting(format!(
                 "an mlp autoencoder takes points, the data are {item:?}; use vae.net.kind = \"conv\""
             ))),

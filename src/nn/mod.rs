@@ -4,6 +4,7 @@
 mod attention;
 mod autoencoder;
 mod conv;
+mod conv_coder;
 mod embedding;
 mod level_embedding;
 mod linear;
@@ -11,11 +12,13 @@ mod mlp;
 mod norm;
 mod params;
 mod regularise;
+mod same_conv;
 mod unet;
 
 pub use attention::{AttentionBlock, SelfAttention};
 pub use autoencoder::{Autoencoder, AutoencoderConfig, MlpCoder, MlpCoderConfig};
 pub use conv::{Conv2d, ConvTranspose2d};
+pub use conv_coder::{ConvCoder, ConvCoderConfig, check_layers, sizes};
 pub use embedding::{Embedding, sinusoidal};
 pub use level_embedding::{LevelEmbedding, condition_index, level_features, look_up};
 pub use linear::Linear;
@@ -23,6 +26,7 @@ pub use mlp::Mlp;
 pub use norm::{BatchNorm, GroupNorm, LayerNorm};
 pub use params::{Init, Param, Params, Scope};
 pub use regularise::{SpectralNorm, dropout, weight_standardised};
+pub use same_conv::{SameConv, SameConvTranspose};
 pub use unet::{UNet, UNetConfig};
 
 use crate::ops::unary::Function;

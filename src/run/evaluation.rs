@@ -2,7 +2,7 @@
 
 use super::ais::{Ais, Base, grid_log_z};
 use super::measures::{self, Reference};
-use super::{Score, Scores, Session, outliers, pictures};
+use super::{Score, Scores, Session, latents, outliers, pictures};
 use crate::data::{Dataset, Split};
 use crate::energy::Scaled;
 use crate::error::{Error, Result};
@@ -148,16 +148,31 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
 
 fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<Vec<Score>> {
     let (model, device) = (session.algorithm(), &session.device);
-    if !model.supports_inpainting() {
+    let stages = pictures::stages(model, &session.bounds(), &key.named("stages"))?;
+    if !model.supports_inpainting() && stages.is_none() {
         return Ok(Vec::new());
     }
     let data = session.registry.load(spec, Split::Test)?;
     let train = session.registry.load(spec, Split::Train)?;
+    let mut list = Vec::new();
+    if let Some(picture) = stages {
+        atomic::write_bytes(session.run.plot("stages.png"), &picture.png())?;
+        effort.watch.say("comparing samples,");
+        list.extend(latents::distances(model, [&train, &data], &key.named("distances"))?);
+    }
+    if let Some(vectors) = model.latents() {
+        effort.watch.say("latent vectors,");
+        list.extend(latents::reconstruction(session, vectors, &data, &key.named("reconstruction"))?);
+        latents::interpolation(session, vectors, &key.named("interpolation"))?;
+    }
+    if !model.supports_inpainting() {
+        return Ok(list);
+    }
     let key_of = key.named("inpainting");
     let request = SampleRequest { steps: effort.steps, watch: effort.watch.clone(), ..SampleRequest::new(64) };
     let (psnr, picture) = measures::inpainting(model, device, [&train, &data], &request, &key_of)?;
     atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
-    let mut list = psnr;
+    list.extend(psnr);
     if model.classes() > 0 {
         list.extend(agreement(session, &train, &data, effort, key)?);
     }

@@ -98,6 +98,7 @@ pub mod ais;
 pub mod compose;
 pub mod config;
 pub mod evaluation;
+mod latents;
 pub mod measures;
 pub mod outliers;
 pub mod pictures;

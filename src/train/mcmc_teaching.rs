@@ -5,18 +5,18 @@
 //!
 //! - the energy: `min KL(p_data || p) - KL(M q || p)`, contrastive divergence from q;
 //! - decoder and encoder pi: `min KL(M q(x) pi(z | x) || p(z) q(x | z))`, a VAE of the refined samples.
+//!
+//! As a model: `mcmc_teaching_model.rs`; the VAE: `vae.rs`.
 
 pub use super::mcmc_teaching_config::{Config, Teaching};
-use super::{
-    Algorithm, DataBox, Health, Iteration, Learner, Loader, Model, NoiseStart, Proposal, SampleRequest, Samples, State,
-    Vae,
-};
+use super::{Algorithm, DataBox, Health, Iteration, Learner, Loader, NoiseStart, Proposal, State, Vae};
 use crate::data::Dataset;
-use crate::energy::{Energy, ScaledInputs, WithReference};
+use crate::energy::{Energy, WithReference};
 use crate::error::Result;
 use crate::nn::Params;
 use crate::sample::Langevin;
 use crate::tensor::{Device, Key, Tensor};
+use std::rc::Rc;
 
 impl Algorithm for McmcTeaching {
     /// Section 2: decoder draws, refined by l Langevin steps on `E = -f` (relative to a normal law, if one is set); one Adam step of the
@@ -43,7 +43,7 @@ impl Algorithm for McmcTeaching {
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {
-        let vae = self.vae_size.map(|n| ("vae", n));
+        let vae = self.vae.as_ref().map(|vae| ("vae", vae.learner.params.numel()));
         [("energy", self.learner.params.numel())].into_iter().chain(vae).collect()
     }
 
@@ -59,13 +59,14 @@ impl Algorithm for McmcTeaching {
 
 /// An energy and the autoencoder that its chains start from, under training.
 pub struct McmcTeaching {
-    config: Config,
+    pub(super) config: Config,
     /// In the units of the nets, which are those of points, and [-1, 1] for images.
     pub(super) energy: WithReference<Box<dyn Energy>>,
     pub(super) learner: Learner,
-    langevin: Langevin,
-    proposal: Box<dyn Proposal>,
-    vae_size: Option<usize>,
+    pub(super) langevin: Langevin,
+    pub(super) proposal: Rc<dyn Proposal>,
+    /// The proposal, where it is a VAE.
+    pub(super) vae: Option<Rc<Vae>>,
     data: Loader,
     health: Health,
 }
@@ -80,15 +81,17 @@ impl McmcTeaching {
         let net = config.energy.build(&params.root(), &data.sample_shape, &bounds)?;
         params.check("algorithm.energy")?;
         let energy = WithReference { net, std: config.reference };
-        let mut vae_size = None;
-        let proposal: Box<dyn Proposal> = match config.teaching {
-            Teaching::None => Box::new(NoiseStart::new(&data.sample_shape, &data_box)),
+        let vae = match config.teaching {
+            Teaching::None => None,
             teaching => {
                 let how = (teaching, &config.vae_optimizer, config.ema);
                 let vae = Vae::new(&config.vae, how, &data, &bounds, device, &key.named("vae parameters"))?;
-                vae_size = Some(vae.learner.params.numel());
-                Box::new(vae)
+                Some(Rc::new(vae))
             }
+        };
+        let proposal: Rc<dyn Proposal> = match &vae {
+            Some(vae) => vae.clone(),
+            None => Rc::new(NoiseStart::new(&data.sample_shape, &data_box)),
         };
         let temperature = config.langevin.temperature * energy.temperature();
         let langevin = Langevin { temperature, ..config.langevin.clone() };
@@ -98,7 +101,7 @@ impl McmcTeaching {
             learner: Learner::new(&params, &config.optimizer, config.ema),
             langevin,
             proposal,
-            vae_size,
+            vae,
             data: Loader::new(device, data, config.batch, &key.named("batches"))?,
             health: Health { max_energy, energy_l2, noise, patience: 200, data_box },
             config: config.clone(),
@@ -115,61 +118,17 @@ impl McmcTeaching {
         (loss, [e_data, e_refined])
     }
 
-    fn images(&self) -> bool {
-        self.sample_shape().len() == 3
+    pub(super) fn images(&self) -> bool {
+        self.data().sample_shape.len() == 3
+    }
+
+    /// The data it learns.
+    pub fn data(&self) -> &Dataset {
+        self.data.data()
     }
 
     /// From the units of the data set to those of the nets.
-    fn scaled(&self, x: &Tensor) -> Tensor {
+    pub(super) fn scaled(&self, x: &Tensor) -> Tensor {
         if self.images() { x.affine(2.0, -1.0) } else { x.clone() }
     }
-
-    /// The way back.
-    fn unscaled(&self, x: &Tensor) -> Tensor {
-        if self.images() { x.affine(0.5, 0.5) } else { x.clone() }
-    }
 }
-
-impl Model for McmcTeaching {
-    fn sample_shape(&self) -> &[usize] {
-        &self.data.data().sample_shape
-    }
-
-    fn energy(&self) -> Box<dyn Energy + '_> {
-        let energy = self.learner.ema(&self.energy);
-        if self.images() { Box::new(ScaledInputs::to_box(energy, &[[0.0, 1.0]])) } else { Box::new(energy) }
-    }
-
-    fn temperature(&self) -> f64 {
-        self.langevin.temperature
-    }
-
-    /// Decoder draws, refined.
-    fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
-        request.check_plain(self.sample_shape())?;
-        let steps = request.steps.unwrap_or(self.langevin.steps);
-        let langevin = Langevin { steps, ..self.langevin.clone() };
-        let x_0 = self.proposal.draw(request.n, &key.named("start"));
-        Ok(self.unscaled(&langevin.run(&self.learner.ema(&self.energy), &x_0, &key.named("langevin"))).into())
-    }
-
-    /// Draws, then their states after each quarter of the Langevin steps.
-    fn stages(&self, n: usize, key: &Key) -> Result<Vec<(String, Tensor)>> {
-        let energy = self.learner.ema(&self.energy);
-        let mut x = self.proposal.draw(n, &key.named("start"));
-        let first = if self.vae_size.is_some() { "decoder" } else { "noise" };
-        let mut stages = vec![(first.to_string(), self.unscaled(&x))];
-        let ends = (1..=STAGES).map(|i| i * self.langevin.steps / STAGES);
-        let mut done = 0;
-        for end in ends.filter(|&end| end > 0) {
-            let part = Langevin { steps: end - done, ..self.langevin.clone() };
-            x = part.run(&energy, &x, &key.named("langevin").index(end as u64));
-            stages.push((format!("{end}_steps"), self.unscaled(&x)));
-            done = end;
-        }
-        Ok(stages)
-    }
-}
-
-/// Parts that the refinement is shown in.
-const STAGES: usize = 4;

@@ -25,6 +25,21 @@ pub enum Teaching {
     None,
 }
 
+impl Teaching {
+    /// All of them.
+    pub const ALL: [Teaching; 4] = [Teaching::Vae, Teaching::Coopnets, Teaching::Data, Teaching::None];
+
+    /// Its name in settings and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Teaching::Vae => "vae",
+            Teaching::Coopnets => "coopnets",
+            Teaching::Data => "data",
+            Teaching::None => "none",
+        }
+    }
+}
+
 /// Everything that can be set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -76,11 +76,35 @@ pub struct VaeConfig {
     pub decoder_noise: bool,
     /// The nets.
     pub net: AutoencoderConfig,
+    /// How latent vectors move towards known parts of a sample.
+    pub inpainting: InpaintingConfig,
+}
+
+/// Langevin dynamics of latent vectors, between the encoder and the decoder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InpaintingConfig {
+    /// Steps; 0, as in the authors' code, for none.
+    pub steps: usize,
+    /// d^2 / 2 of the paper's code.
+    pub step_size: f64,
+}
+
+impl Default for InpaintingConfig {
+    fn default() -> InpaintingConfig {
+        InpaintingConfig { steps: 0, step_size: 0.005 }
+    }
 }
 
 impl Default for VaeConfig {
     fn default() -> VaeConfig {
-        VaeConfig { latent: 2, kl: 0.05, decoder_noise: false, net: AutoencoderConfig::Mlp(Default::default()) }
+        VaeConfig {
+            latent: 2,
+            kl: 0.05,
+            decoder_noise: false,
+            net: AutoencoderConfig::Mlp(Default::default()),
+            inpainting: Default::default(),
+        }
     }
 }
 
@@ -89,6 +113,8 @@ impl VaeConfig {
     pub fn check(&self, name: &str) -> Result<()> {
         check::within(format!("{name}.latent"), self.latent, 1..=check::MOST_WIDE)?;
         check::positive(format!("{name}.kl"), self.kl)?;
+        check::within(format!("{name}.inpainting.steps"), self.inpainting.steps, 0..=check::MOST_STEPS)?;
+        check::positive(format!("{name}.inpainting.step_size"), self.inpainting.step_size)?;
         self.net.check(&format!("{name}.net"))
     }
 }
@@ -127,9 +153,21 @@ impl Vae {
         Parts { error, kl: terms.sum_axes(&[1]).mul_scalar(-0.5), mean }
     }
 
-    /// g(z) with averaged parameters.
+    /// g(z) with averaged parameters, as a constant.
     pub fn decode(&self, z: &Tensor) -> Tensor {
-        no_grad(|| self.learner.with_ema(|| self.coder.decode(z, false)))
+        no_grad(|| self.decode_graph(z))
+    }
+
+    /// g(z) with averaged parameters.
+    pub fn decode_graph(&self, z: &Tensor) -> Tensor {
+        self.learner.with_ema(|| self.coder.decode(z, false))
+    }
+
+    /// A draw of pi(z | x) with averaged parameters.
+    pub fn encode(&self, x: &Tensor, key: &Key) -> Tensor {
+        let [mean, log_deviation] = no_grad(|| self.learner.with_ema(|| self.coder.encode(x, None)));
+        let noise = Tensor::normal(x.device(), mean.shape(), key);
+        mean + log_deviation.exp() * noise
     }
 
     /// sigma.

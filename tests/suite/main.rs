@@ -7,6 +7,7 @@ mod compose;
 mod fuzz;
 mod gradcheck;
 mod layers;
+mod mcmc_teaching;
 mod objectives;
 mod oracle;
 mod outliers;

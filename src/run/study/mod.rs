@@ -2,10 +2,12 @@
 
 mod cdrl;
 mod improved_cd;
+mod mcmc_teaching;
 mod table;
 
 pub use cdrl::CdrlStudy;
 pub use improved_cd::{ImprovedCdStudy, Net};
+pub use mcmc_teaching::McmcTeachingStudy;
 
 use super::{Registry, RunConfig, Session};
 use crate::error::{Error, Result};
