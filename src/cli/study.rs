@@ -4,9 +4,10 @@ use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
 use crate::error::{Error, Result};
-use crate::run::study::{CdrlStudy, CompareStudy, DATA, GcdStudy, ImprovedCdStudy, Net, Study};
+use crate::run::study::{CdrlStudy, CompareStudy, DATA, GcdStudy, ImprovedCdStudy, McmcTeachingStudy, Net, Study};
 use crate::run::{Registry, Session};
 use crate::tensor::Device;
+use crate::train::mcmc_teaching::Teaching;
 use std::path::PathBuf;
 
 #[derive(clap::Subcommand)]
@@ -19,6 +20,8 @@ pub enum Args {
     Gcd(GcdArgs),
     /// The KL term, its entropy, moves of the memory and nets: curves of the energy difference and of gradient norms.
     ImprovedCd(ImprovedCdArgs),
+    /// Who teaches whom, Langevin steps, noise and latent dimensions on eight Gaussians: tables with standard errors over seeds.
+    McmcTeaching(McmcTeachingArgs),
 }
 
 /// What all studies are told.
@@ -110,6 +113,43 @@ pub struct ImprovedCdArgs {
     common: Common,
 }
 
+#[derive(clap::Args)]
+pub struct McmcTeachingArgs {
+    /// Iterations of each training.
+    #[arg(long, default_value_t = 600)]
+    steps: u64,
+    /// vae, coopnets, data (a VAE alone), none (short-run Langevin from noise). All of them by default.
+    #[arg(long, value_delimiter = ',', value_parser = teaching)]
+    teaching: Vec<Teaching>,
+    /// Langevin noise: on, off, or both.
+    #[arg(long, default_value = "both")]
+    noise: Noise,
+    /// Langevin steps.
+    #[arg(long, value_delimiter = ',', default_value = "5,10,20,40")]
+    langevin: Vec<usize>,
+    /// Latent dimensions.
+    #[arg(long, value_delimiter = ',', default_value = "2,4,8")]
+    latents: Vec<usize>,
+    /// Seeds of each cell.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Noise {
+    On,
+    Off,
+    Both,
+}
+
+fn teaching(name: &str) -> Result<Teaching> {
+    let known = || Teaching::ALL.map(Teaching::name).join(", ");
+    let found = Teaching::ALL.into_iter().find(|teaching| teaching.name() == name);
+    found.ok_or_else(|| Error::setting(format!("unknown teaching '{name}'; known: {}", known())))
+}
+
 fn net(name: &str) -> Result<Net> {
     let known = || Net::ALL.map(Net::name).join(", ");
     let found = Net::ALL.into_iter().find(|net| net.name() == name);
@@ -153,6 +193,23 @@ pub fn run(registry: &Registry, args: &Args) -> Result<()> {
             let nets = if nets.is_empty() { Net::ALL.into() } else { nets.clone() };
             let (overrides, out) = (common.overrides.clone(), common.out("improved-cd"));
             common.run(registry, &ImprovedCdStudy { preset: preset.clone(), steps: *steps, nets, overrides, out })
+        }
+        Args::McmcTeaching(McmcTeachingArgs { steps, teaching, noise, langevin, latents, seeds, common }) => {
+            let study = McmcTeachingStudy {
+                steps: *steps,
+                teachings: if teaching.is_empty() { Teaching::ALL.into() } else { teaching.clone() },
+                noises: match noise {
+                    Noise::On => vec![true],
+                    Noise::Off => vec![false],
+                    Noise::Both => vec![true, false],
+                },
+                langevin: langevin.clone(),
+                latents: latents.clone(),
+                seeds: *seeds,
+                overrides: common.overrides.clone(),
+                out: common.out("mcmc-teaching"),
+            };
+            common.run(registry, &study)
         }
     }
 }

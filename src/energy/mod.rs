@@ -7,8 +7,10 @@ mod igebm;
 mod level;
 mod mlp;
 mod multi_scale;
+mod reference;
 mod scale_net;
 mod scaled_inputs;
+mod stack;
 mod value;
 
 pub use crate::nn::MlpConfig;
@@ -19,8 +21,10 @@ pub use igebm::{IgebmConfig, IgebmEnergy};
 pub use level::{ConditionedEnergy, LevelEnergy, LevelEnergyConfig};
 pub use mlp::MlpEnergy;
 pub use multi_scale::{MultiScale, MultiScaleConfig};
+pub use reference::WithReference;
 pub use scale_net::Weights;
 pub use scaled_inputs::ScaledInputs;
+pub use stack::{StackConfig, StackEnergy};
 pub use value::{AtTime, ScaledValue, Value, ValueConfig};
 
 use crate::autodiff::{grad, grad_graph};
@@ -146,6 +150,8 @@ pub enum EnergyConfig {
     Igebm(IgebmConfig),
     /// A sum over resolutions, for images; can be told classes.
     MultiScale(MultiScaleConfig),
+    /// Plain convolutions and a linear layer, for images.
+    Stack(StackConfig),
 }
 
 impl EnergyConfig {
@@ -156,6 +162,7 @@ impl EnergyConfig {
             EnergyConfig::Conv(config) => config.check(name),
             EnergyConfig::Igebm(config) => config.check(name),
             EnergyConfig::MultiScale(config) => config.check(name),
+            EnergyConfig::Stack(config) => config.check(name),
         }
     }
 
@@ -184,12 +191,13 @@ impl EnergyConfig {
             }
             (EnergyConfig::Conv(config), [_, _, channels]) => Ok(Box::new(ConvEnergy::new(scope, *channels, config))),
             (EnergyConfig::Igebm(config), [_, _, channels]) => Ok(Box::new(IgebmEnergy::new(scope, *channels, config))),
+            (EnergyConfig::Stack(config), &[h, w, c]) => Ok(Box::new(StackEnergy::new(scope, [h, w, c], config))),
             (EnergyConfig::Mlp(_), _) => Err(Error::setting(format!(
                 "an mlp energy takes points, the data are {item:?}; use energy.kind = \"conv\""
             ))),
-            (EnergyConfig::Conv(_) | EnergyConfig::Igebm(_) | EnergyConfig::MultiScale(_), _) => Err(Error::setting(
-                format!("a conv energy takes images, the data are {item:?}; use energy.kind = \"mlp\""),
-            )),
+            (_, _) => Err(Error::setting(format!(
+                "a conv energy takes images, the data are {item:?}; use energy.kind = \"mlp\""
+            ))),
         }
     }
 }

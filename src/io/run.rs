@@ -138,6 +138,11 @@ impl RunDir {
         self.root.join("plots").join(file)
     }
 
+    /// `distances.csv`: how far samples are from the data, stage by stage, over the training.
+    pub fn distances(&self) -> PathBuf {
+        self.root.join("distances.csv")
+    }
+
     /// The log of the metrics.
     pub fn metrics(&self) -> PathBuf {
         self.root.join("metrics.csv")

@@ -2,7 +2,9 @@
 //! so that a layer can be put together, or changed, by hand.
 
 mod attention;
+mod autoencoder;
 mod conv;
+mod conv_coder;
 mod embedding;
 mod level_embedding;
 mod linear;
@@ -10,10 +12,13 @@ mod mlp;
 mod norm;
 mod params;
 mod regularise;
+mod same_conv;
 mod unet;
 
 pub use attention::{AttentionBlock, SelfAttention};
+pub use autoencoder::{Autoencoder, AutoencoderConfig, MlpCoder, MlpCoderConfig};
 pub use conv::{Conv2d, ConvTranspose2d};
+pub use conv_coder::{ConvCoder, ConvCoderConfig, check_layers, sizes};
 pub use embedding::{Embedding, sinusoidal};
 pub use level_embedding::{
     LevelEmbedding, beside_features, condition_index, level_features, look_up, one_hot_features,
@@ -23,6 +28,7 @@ pub use mlp::{Mlp, MlpConfig};
 pub use norm::{BatchNorm, GroupNorm, LayerNorm};
 pub use params::{Init, Param, Params, Scope};
 pub use regularise::{SpectralNorm, dropout, weight_standardised};
+pub use same_conv::{SameConv, SameConvTranspose};
 pub use unet::{UNet, UNetConfig};
 
 use crate::ops::unary::Function;

@@ -62,8 +62,8 @@ impl LayerNorm {
 
 /// Batch normalisation (Ioffe & Szegedy 2015) of `[.., C]`, with running statistics for evaluation.
 pub struct BatchNorm {
-    /// gamma `[C]`
-    pub gamma: Param,
+    /// gamma `[C]`, where there is a scale.
+    pub gamma: Option<Param>,
     /// beta `[C]`
     pub beta: Param,
     /// The running mean `[C]`.
@@ -79,10 +79,15 @@ pub struct BatchNorm {
 impl BatchNorm {
     /// Scale 1, shift 0, running mean 0 and variance 1.
     pub fn new(scope: &Scope, channels: usize) -> BatchNorm {
-        let (gamma, beta) = affine(scope, [channels]);
+        let gamma = scope.param("gamma", [channels], Init::Constant(1.0));
+        BatchNorm { gamma: Some(gamma), ..BatchNorm::without_scale(scope, channels) }
+    }
+
+    /// Shift 0 and no scale: for layers that are followed by another linear one.
+    pub fn without_scale(scope: &Scope, channels: usize) -> BatchNorm {
         BatchNorm {
-            gamma,
-            beta,
+            gamma: None,
+            beta: scope.param("beta", [channels], Init::Constant(0.0)),
             mean: scope.buffer("mean", [channels], Init::Constant(0.0)),
             variance: scope.buffer("variance", [channels], Init::Constant(1.0)),
             momentum: 0.1,
@@ -101,14 +106,18 @@ impl BatchNorm {
                 running.set(running.get().mul_scalar(1.0 - self.momentum) + now.mul_scalar(self.momentum));
             }
         });
-        &normal * &self.gamma.get() + self.beta.get()
+        self.scaled(&normal) + self.beta.get()
     }
 
     /// Normalises with the running statistics.
     #[track_caller]
     pub fn evaluate(&self, x: &Tensor) -> Tensor {
-        let scale = self.gamma.get() / self.variance.get().add_scalar(self.eps).sqrt();
-        &(x - &self.mean.get()) * &scale + self.beta.get()
+        let normal = (x - &self.mean.get()) / &self.variance.get().add_scalar(self.eps).sqrt();
+        self.scaled(&normal) + self.beta.get()
+    }
+
+    fn scaled(&self, normal: &Tensor) -> Tensor {
+        self.gamma.as_ref().map_or_else(|| normal.clone(), |gamma| normal * &gamma.get())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ais::{Ais, Base, grid_log_z};
 use super::measures::{self, Reference};
-use super::{Score, Scores, Session, outliers, pictures};
+use super::{Score, Scores, Session, latents, outliers, pictures};
 use crate::data::{Dataset, Split};
 use crate::energy::{Energy, Scaled};
 use crate::error::{Error, Result};
@@ -87,16 +87,23 @@ fn points(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
         };
         atomic::write_bytes(session.run.plot("density.png"), &picture.png())?;
     }
+    if let Some(picture) = pictures::stages(model, &bounds, &key.named("stages"))? {
+        atomic::write_bytes(session.run.plot("stages.png"), &picture.png())?;
+    }
+    let scores = |reference: &Reference| -> Result<Vec<Score>> {
+        let mut list = measures::points(energy, reference, &samples, key)?;
+        list.extend(measures::first_guess(model, reference, effort.points, key)?);
+        Ok(list)
+    };
     if let (Some(toy), None) = (session.toy(), &effort.data) {
-        return measures::points(energy, &Reference::Density(toy), &samples, key);
+        return scores(&Reference::Density(toy));
     }
     let (train, test) = (session.registry.load(spec, Split::Train)?, session.registry.load(spec, Split::Test)?);
     if session.data.sample_shape == [2] {
         let some = train.rows(&(0..train.len().min(10_000)).collect::<Vec<_>>());
         atomic::write_bytes(session.run.plot("data.png"), &pictures::cloud("data", &bounds, &some).png())?;
     }
-    let reference = Reference::Points { train: &train, test: &test, bounds: &bounds };
-    measures::points(energy, &reference, &samples, key)
+    scores(&Reference::Points { train: &train, test: &test, bounds: &bounds })
 }
 
 /// ln Z of exp(-E / T), on the box of the data for a uniform base; in the plane beside that of a grid there.
@@ -146,11 +153,13 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
 
 fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<Vec<Score>> {
     let (model, device) = (session.algorithm(), &session.device);
-    if !model.supports_inpainting() && !model.samples_quickly() {
+    let stages = pictures::stages(model, &session.bounds(), &key.named("stages"))?;
+    if !model.supports_inpainting() && !model.samples_quickly() && stages.is_none() {
         return Ok(Vec::new());
     }
     let data = session.registry.load(spec, Split::Test)?;
     let train = session.registry.load(spec, Split::Train)?;
+    let mut list = Vec::new();
     if model.samples_quickly() {
         let n = effort.images.min(data.len()).min(train.len());
         let draw = |key: &Key| {
@@ -158,13 +167,26 @@ fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
             let request = SampleRequest { steps: effort.steps, ..SampleRequest::new(n) };
             checked(&model.sample(&request, key)?.x)?.to_vec()
         };
-        return Ok(vec![measures::image_distance(draw, [&train, &data], n, &key.named("samples"))?]);
+        list.push(measures::image_distance(draw, [&train, &data], n, &key.named("samples"))?);
+    }
+    if let Some(picture) = stages {
+        atomic::write_bytes(session.run.plot("stages.png"), &picture.png())?;
+        effort.watch.say("comparing samples,");
+        list.extend(latents::distances(model, [&train, &data], &key.named("distances"))?);
+    }
+    if let Some(vectors) = model.latents() {
+        effort.watch.say("latent vectors,");
+        list.extend(latents::reconstruction(session, vectors, &data, &key.named("reconstruction"))?);
+        latents::interpolation(session, vectors, &key.named("interpolation"))?;
+    }
+    if !model.supports_inpainting() {
+        return Ok(list);
     }
     let key_of = key.named("inpainting");
     let request = SampleRequest { steps: effort.steps, watch: effort.watch.clone(), ..SampleRequest::new(64) };
     let (psnr, picture) = measures::inpainting(model, device, [&train, &data], &request, &key_of)?;
     atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
-    let mut list = psnr;
+    list.extend(psnr);
     if model.classes() > 0 {
         list.extend(agreement(session, &train, &data, effort, key)?);
     }

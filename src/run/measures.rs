@@ -96,29 +96,37 @@ pub fn points(energy: Option<&dyn Energy>, reference: &Reference, samples: &Tens
     Ok(scores.into_iter().map(|score| score.of(n)).collect())
 }
 
-/// `sw1`, `sw2` of samples `[n, dims]`: means over five reference sets, beside the floors that two true samples reach.
+/// `sw1`, `sw2` of samples `[n, dims]`, beside the floors that two true samples reach.
 pub fn distances(samples: &[f32], dims: usize, reference: &Reference, key: &Key) -> [Score; 2] {
-    let n = samples.len() / dims;
-    let distance =
-        |a: &[f32], b: &[f32], key: &Key| sliced_wasserstein(a, b, dims, PROJECTIONS, &key.named("directions"));
-    let mean = |of: &dyn Fn(u64) -> SlicedWasserstein| {
-        let all: Vec<_> = (0..SEEDS as u64).map(of).collect();
-        let parts: [fn(&SlicedWasserstein) -> f64; 2] = [|s| s.sw1, |s| s.sw2];
-        parts.map(|f| all.iter().map(f).sum::<f64>() / SEEDS as f64)
-    };
-    let found = mean(&|i| distance(samples, &reference.draw(n, &key.index(i).named("reference"), true), &key.index(i)));
+    let (n, found) = (samples.len() / dims, mean_distances(samples, dims, reference, key));
     let least = match reference {
         Reference::Density(toy) => {
             let least = floor(|k| toy.sample(n, k), dims, PROJECTIONS, SEEDS, &key.named("floor"));
             [least.sw1[0], least.sw2[0]]
         }
-        Reference::Points { .. } => mean(&|i| {
+        Reference::Points { .. } => mean_over_seeds(|i| {
             let key = key.named("floor").index(i);
             let (a, b) = (reference.draw(n, &key.named("a"), false), reference.draw(n, &key.named("b"), true));
-            distance(&a, &b, &key)
+            sliced_wasserstein(&a, &b, dims, PROJECTIONS, &key.named("directions"))
         }),
     };
     [0, 1].map(|i| Score::new(["sw1", "sw2"][i], found[i]).against("floor", least[i]))
+}
+
+/// SW1 and SW2 of `samples [n, dims]` from held-out sets of as many points.
+fn mean_distances(samples: &[f32], dims: usize, reference: &Reference, key: &Key) -> [f64; 2] {
+    mean_over_seeds(|i| {
+        let (n, key) = (samples.len() / dims, key.index(i));
+        let truth = reference.draw(n, &key.named("reference"), true);
+        sliced_wasserstein(samples, &truth, dims, PROJECTIONS, &key.named("directions"))
+    })
+}
+
+/// The means of SW1 and SW2 over [`SEEDS`] repetitions.
+fn mean_over_seeds(of: impl Fn(u64) -> SlicedWasserstein) -> [f64; 2] {
+    let all: Vec<_> = (0..SEEDS as u64).map(of).collect();
+    let parts: [fn(&SlicedWasserstein) -> f64; 2] = [|s| s.sw1, |s| s.sw2];
+    parts.map(|f| all.iter().map(f).sum::<f64>() / SEEDS as f64)
 }
 
 /// `sw2` of images as vectors of pixels: five sets of `n` samples that `draw` makes against the first `n` of the test set, with
@@ -180,6 +188,28 @@ pub fn of_energy(
         None => nll,
     };
     Ok([told].into_iter().chain(kl).chain([nll]).collect())
+}
+
+/// SW2 of the first guess of a model whose samples arise in [stages](Model::stages), beside which their own is to be seen.
+pub fn first_guess(model: &dyn Model, reference: &Reference, n: usize, key: &Key) -> Result<Option<Score>> {
+    let dims = model.sample_shape().iter().product();
+    let n = n.min(reference.most());
+    let Some((name, x)) = model.stages(n, &key.named("stages"))?.into_iter().next() else { return Ok(None) };
+    let [_, sw2] = mean_distances(&x.to_vec()?, dims, reference, key);
+    Ok(Some(Score::new(format!("sw2.{name}"), sw2).note("before it is refined").of(n)))
+}
+
+/// SW2 between `n` samples of a model and of `toy` at each stage that they arise by, with the `floor` of two true samples; by a
+/// quick protocol: 100 projections, one true sample for all.
+pub fn stage_distances(model: &dyn Model, toy: Toy, n: usize, key: &Key) -> Result<Vec<(String, f64)>> {
+    let truth = toy.sample(n, &key.named("truth"));
+    let distance = |x: &[f32]| sliced_wasserstein(x, &truth, 2, 100, &key.named("directions")).sw2;
+    let others = (0..SEEDS as u64).map(|i| distance(&toy.sample(n, &key.named("floor").index(i))));
+    let mut list = vec![("floor".to_string(), others.sum::<f64>() / SEEDS as f64)];
+    for (name, x) in model.stages(n, &key.named("stages"))? {
+        list.push((name, distance(&x.to_vec()?)));
+    }
+    Ok(list)
 }
 
 /// PSNR in dB of the right half of `data`'s first `like.n` images filled in from the left, the mean over images of each one's own:

@@ -99,6 +99,7 @@ pub mod compose;
 pub mod config;
 pub mod evaluation;
 mod init;
+mod latents;
 pub mod measures;
 pub mod outliers;
 pub mod pictures;

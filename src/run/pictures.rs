@@ -27,9 +27,15 @@ pub fn check(sample_shape: &[usize]) -> Result<()> {
 /// samples and, where there are levels, strips of a few of them from noise to the end. `bounds` is the data's box.
 pub fn preview(model: &dyn Model, bounds: &[[f64; 2]]) -> Result<Vec<(String, Picture)>> {
     let key = Key::new(0).named("pictures");
+    let mut list = samples(model, bounds, &key)?;
+    list.extend(stages(model, bounds, &key)?.map(|picture| ("stages".to_string(), picture)));
+    Ok(list)
+}
+
+fn samples(model: &dyn Model, bounds: &[[f64; 2]], key: &Key) -> Result<Vec<(String, Picture)>> {
     match model.sample_shape() {
         [2] => {
-            let samples = model.preview(POINTS, &key)?;
+            let samples = model.preview(POINTS, key)?;
             // The states at levels T..0 end with the cleanest; the marginal of x_{t-1} belongs to level t.
             let states = if samples.trajectory.is_empty() { vec![samples.x] } else { samples.trajectory };
             let row = |((energy, temperature), x): ((Box<dyn Energy + '_>, f64), &Tensor)| {
@@ -45,7 +51,7 @@ pub fn preview(model: &dyn Model, bounds: &[[f64; 2]]) -> Result<Vec<(String, Pi
             Ok(vec![("samples".to_string(), picture)])
         }
         &[h, w, c] => {
-            let samples = model.preview(IMAGES, &key)?;
+            let samples = model.preview(IMAGES, key)?;
             let columns = if model.classes() > 1 { model.classes() } else { 10 };
             let grid = plot::grid(&samples.x.to_vec()?, [samples.x.dim(0), h, w, c], columns);
             let mut list = vec![("samples".to_string(), grid)];
@@ -55,6 +61,31 @@ pub fn preview(model: &dyn Model, bounds: &[[f64; 2]]) -> Result<Vec<(String, Pi
             Ok(list)
         }
         _ => Ok(Vec::new()),
+    }
+}
+
+/// The stages that samples arise by, from the first guess on the left to the end, where the model has them: for points the
+/// density at each, for images a row of each of ten.
+pub fn stages(model: &dyn Model, bounds: &[[f64; 2]], key: &Key) -> Result<Option<Picture>> {
+    let points = model.sample_shape() == [2];
+    let stages = model.stages(if points { POINTS } else { 10 }, key)?;
+    let states: Vec<Tensor> = stages.iter().map(|(_, x)| x.clone()).collect();
+    match model.sample_shape() {
+        _ if stages.is_empty() => Ok(None),
+        [2] => {
+            let bounds = square(bounds);
+            let density = |x: &Tensor| Ok(density_of(&x.to_vec()?, bounds));
+            let maps: Vec<Vec<f32>> = states.iter().map(density).collect::<Result<_>>()?;
+            // One scale for all, that of the end.
+            let range = [0.0, quantiles(&maps[maps.len() - 1], 0.0, 0.995)[1]];
+            let side = CELLS / 2;
+            let titled = stages.iter().zip(&maps);
+            let all: Vec<Panel> =
+                titled.map(|(s, map)| Panel::map(&s.0, bounds, map, side, side).range(range)).collect();
+            Ok(Some(panels(&all)))
+        }
+        [_, _, _] => trajectory(&states, 10).map(Some),
+        _ => Ok(None),
     }
 }
 

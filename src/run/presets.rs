@@ -37,5 +37,11 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("cdrl/fashion-mnist", include_str!("presets/cdrl/fashion-mnist.toml")),
     ("cdrl/cifar10", include_str!("presets/cdrl/cifar10.toml")),
     ("cdrl/cifar10-small", include_str!("presets/cdrl/cifar10-small.toml")),
+    ("mcmc-teaching/eight-gaussians", include_str!("presets/mcmc-teaching/eight-gaussians.toml")),
+    ("mcmc-teaching/checkerboard", include_str!("presets/mcmc-teaching/checkerboard.toml")),
+    ("mcmc-teaching/fashion-mnist-small", include_str!("presets/mcmc-teaching/fashion-mnist-small.toml")),
+    ("mcmc-teaching/mnist", include_str!("presets/mcmc-teaching/mnist.toml")),
+    ("mcmc-teaching/fashion-mnist", include_str!("presets/mcmc-teaching/fashion-mnist.toml")),
+    ("mcmc-teaching/cifar10", include_str!("presets/mcmc-teaching/cifar10.toml")),
     ("drl/checkerboard-small", include_str!("presets/drl/checkerboard-small.toml")),
 ];

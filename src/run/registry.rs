@@ -4,7 +4,9 @@ use super::presets::PRESETS;
 use crate::data::{Dataset, Split};
 use crate::error::{Error, Result, nearest};
 use crate::tensor::{Device, Key};
-use crate::train::{Algorithm, ContrastiveDivergence, Ddpm, GeneralizedCd, ImprovedCd, RecoveryLikelihood};
+use crate::train::{
+    Algorithm, ContrastiveDivergence, Ddpm, GeneralizedCd, ImprovedCd, McmcTeaching, RecoveryLikelihood,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,6 +67,7 @@ impl Registry {
             .algorithm("ddpm", Ddpm::new)
             .algorithm("generalized_cd", GeneralizedCd::new)
             .algorithm("improved_cd", ImprovedCd::new)
+            .algorithm("mcmc_teaching", McmcTeaching::new)
             .algorithm("recovery_likelihood", RecoveryLikelihood::new)
     }
 

@@ -31,6 +31,9 @@ pub fn write(session: &Session) -> Result<()> {
     }
     report.section("Training");
     curves(&mut report, &Metrics::read(run.metrics())?);
+    if run.distances().exists() {
+        distances(&mut report, &Metrics::read(run.distances())?);
+    }
     report.section("Settings").listing("config.toml", &session.config.to_toml());
     report.write(run.report())
 }
@@ -44,6 +47,20 @@ fn curves(report: &mut Report, metrics: &Metrics) {
     }
 }
 
+/// The distances of all stages of the samples in one chart.
+#[cfg(feature = "plots")]
+fn distances(report: &mut Report, log: &Metrics) {
+    let steps = log.column("step").unwrap_or_default();
+    let columns = log.columns.iter().filter(|(name, _)| name != "step" && name != "wall_s");
+    let chart = crate::plot::Curves::new("SW2 from the data, stage by stage").log_y();
+    report.svg(&columns.fold(chart, |chart, (name, values)| chart.series(name, steps, values)).svg(), "distances.csv");
+}
+
+#[cfg(not(feature = "plots"))]
+fn distances(report: &mut Report, log: &Metrics) {
+    curves(report, log);
+}
+
 /// The last number of each metric, where nothing draws curves.
 #[cfg(not(feature = "plots"))]
 fn curves(report: &mut Report, metrics: &Metrics) {
@@ -52,9 +69,12 @@ fn curves(report: &mut Report, metrics: &Metrics) {
 }
 
 /// What `ebm eval` draws, with captions.
-const PLOTS: [(&str, &str); 7] = [
+const PLOTS: [(&str, &str); 10] = [
     ("density.png", "Energy, normalised density and samples after training"),
     ("data.png", "The data"),
+    ("stages.png", "How samples arise: from the first guess on the left to the end"),
+    ("reconstruction.png", "Held-out images, through encoder and decoder, and refined"),
+    ("interpolation.png", "Lines between latent vectors: decoded, and below refined"),
     ("inpainting.png", "Originals, their left halves, one sample, the mean of eight, the mean image"),
     ("guidance-0.png", "Classes without guidance"),
     ("guidance-0.5.png", "Guidance 0.5"),

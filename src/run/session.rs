@@ -142,9 +142,10 @@ impl Session {
             let text = serde_json::to_string_pretty(&self.data).map_err(Error::setting)?;
             atomic::write_bytes(self.run.data(), text.as_bytes())?;
         }
-        let (bounds, origin) = (self.bounds(), self.config.origin());
+        let (bounds, origin, toy) = (self.bounds(), self.config.origin(), self.toy());
         let Session { config, run, training, .. } = self;
-        let trainer = Trainer { config: &config.trainer, run, bounds: &bounds, seed: config.seed, origin: &origin };
+        let (config, seed) = (&config.trainer, config.seed);
+        let trainer = Trainer { config, run, bounds: &bounds, toy, seed, origin: &origin };
         trainer.train(training, control)
     }
 

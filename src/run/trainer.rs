@@ -4,10 +4,12 @@
 //! when it is far ahead.
 
 use super::TrainerConfig;
-use super::pictures;
 use super::saving::checkpoint;
+use super::{measures, pictures};
+use crate::data::Toy;
 use crate::error::{Error, Result};
 use crate::io::{EventLog, MetricsLog, RunDir, atomic};
+use crate::tensor::Key;
 use crate::train::{Arriving, Report, Training};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,11 +41,16 @@ pub struct Trainer<'a> {
     pub run: &'a RunDir,
     /// The box that pictures of points show.
     pub bounds: &'a [[f64; 2]],
+    /// The density that is learnt, where it is known: distances from it are logged with the pictures.
+    pub toy: Option<Toy>,
     /// The seed, for messages and checkpoints.
     pub seed: u64,
     /// The settings that checkpoints belong to.
     pub origin: &'a str,
 }
+
+/// Points of a distance that is logged.
+const POINTS: usize = 5000;
 
 impl Trainer<'_> {
     /// Runs the iterations that are left until `config.steps`. The state is saved at the start of a fresh run, every
@@ -73,7 +80,7 @@ impl Trainer<'_> {
             log.take(if save || draw { 0 } else { 2 }).map_err(|e| self.explain(e, training))?;
             // What a resumed run would not draw again comes first.
             if draw {
-                self.draw(training, &mut log.events)?;
+                self.draw(training, &mut log)?;
             }
             if save {
                 self.save(training).map_err(|e| self.explain(e, training))?;
@@ -92,12 +99,20 @@ impl Trainer<'_> {
         self.run.save(&checkpoint)
     }
 
-    fn draw(&self, training: &Training, events: &mut EventLog) -> Result<()> {
+    fn draw(&self, training: &Training, log: &mut Log) -> Result<()> {
         let done = training.done();
         for (stem, picture) in pictures::preview(training.algorithm(), self.bounds)? {
             let png = picture.png();
             atomic::write_bytes(self.run.root().join("samples").join(format!("{stem}-{done:07}.png")), &png)?;
-            events.image(done - 1, &stem, &png)?;
+            log.events.image(done - 1, &stem, &png)?;
+        }
+        let Some(toy) = self.toy else { return Ok(()) };
+        let key = Key::new(self.seed).named("distances");
+        let distances = measures::stage_distances(training.algorithm(), toy, POINTS, &key)?;
+        if distances.len() > 1 {
+            let named: Vec<(&str, f64)> = distances.iter().map(|(name, sw2)| (name.as_str(), *sw2)).collect();
+            let mut file = MetricsLog::resume(self.run.distances(), done - 1)?;
+            file.append(done - 1, log.wall_s(), &named)?;
         }
         Ok(())
     }
@@ -145,6 +160,11 @@ impl Log {
         })
     }
 
+    /// Seconds of training so far.
+    fn wall_s(&self) -> f64 {
+        self.before + self.start.elapsed().as_secs_f64()
+    }
+
     /// Checks and logs metrics that have arrived; waits until at most `ahead` are still on their way.
     fn take(&mut self, ahead: usize) -> Result<()> {
         while let Some((_, first)) = self.arriving.front() {
@@ -156,8 +176,7 @@ impl Log {
             report.check()?;
             if row {
                 self.check_ranges(&report)?;
-                let wall = self.before + self.start.elapsed().as_secs_f64();
-                self.metrics.append(report.step, wall, &report.named())?;
+                self.metrics.append(report.step, self.wall_s(), &report.named())?;
                 self.events.scalars(report.step, &report.named())?;
             }
             self.newest = Some(report);

@@ -1,5 +1,6 @@
 //! The box of the data on the device: where fresh chains start, and where chains should stay.
 
+use super::{Iteration, Proposal, Start, State};
 use crate::tensor::{Device, Key, Shape, Tensor};
 
 /// An interval for every coordinate, or one for all.
@@ -35,5 +36,35 @@ impl DataBox {
         // In units of the side, the box is [0, 1] and far outside is beyond [-1, 2].
         let u = (x.detach() - &self.lo) / &self.side - 0.5;
         Tensor::scalar(x.device(), 1.5).less(&u.abs()).mean()
+    }
+}
+
+/// Chains that start anew every time, uniform on the box of the data: short-run Langevin dynamics.
+pub struct NoiseStart {
+    fresh: DataBox,
+    sample: Vec<usize>,
+}
+
+impl NoiseStart {
+    /// Starts for samples of shape `sample`.
+    pub fn new(sample: &[usize], of: &DataBox) -> NoiseStart {
+        NoiseStart { fresh: of.clone(), sample: sample.to_vec() }
+    }
+}
+
+impl Proposal for NoiseStart {
+    fn propose(&self, it: &mut Iteration, n: usize) -> Start {
+        let x = self.draw(n, &it.key("start"));
+        Start { source: x.clone(), x }
+    }
+
+    fn learn(&self, _: &mut Iteration, _: &Start, _: &Tensor) {}
+
+    fn draw(&self, n: usize, key: &Key) -> Tensor {
+        self.fresh.uniform([&[n], &self.sample[..]].concat(), key)
+    }
+
+    fn state(&self) -> Vec<(String, State)> {
+        Vec::new()
     }
 }

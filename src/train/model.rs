@@ -1,6 +1,6 @@
 //! A model apart from its training: what sampling, scoring and drawing need.
 
-use super::Units;
+use super::{Latents, Units};
 use crate::check;
 use crate::energy::Energy;
 use crate::error::{Error, Result};
@@ -29,6 +29,17 @@ pub trait Model {
     /// A few samples for the pictures during training: what is at hand, or what is quick to make.
     fn preview(&self, n: usize, key: &Key) -> Result<Samples> {
         self.sample(&SampleRequest::new(n), key)
+    }
+
+    /// How `n` samples arise, from the first guess to the end: states `[n, sample...]` in the units of the data set, each with a
+    /// name. Empty where samples have no first guess.
+    fn stages(&self, _n: usize, _key: &Key) -> Result<Vec<(String, Tensor)>> {
+        Ok(Vec::new())
+    }
+
+    /// Its latent vectors, if it has some and can infer them.
+    fn latents(&self) -> Option<&dyn Latents> {
+        None
     }
 
     /// How many classes it can be asked for; 0 where it is not told classes.
@@ -114,6 +125,17 @@ pub struct Known {
     pub values: Tensor,
     /// Where they are known.
     pub mask: Tensor,
+}
+
+impl Known {
+    /// Whether values and mask have the shape `[n, sample...]`.
+    pub fn check(&self, n: usize, sample_shape: &[usize]) -> Result<()> {
+        let shape = [&[n], sample_shape].concat();
+        match self.values.shape().0 == shape && self.mask.shape().0 == shape {
+            true => Ok(()),
+            false => Err(Error::setting(format!("known values and their mask must have the samples' shape {shape:?}"))),
+        }
+    }
 }
 
 impl SampleRequest {

@@ -70,10 +70,7 @@ impl<'a> Sampler<'a> {
         if request.conditions.iter().any(|classes| classes.len() != 1 && classes.len() != n) {
             return Err(Error::setting(format!("{n} samples have one class per concept, or {n}")));
         }
-        let shape: Vec<usize> = [n].into_iter().chain(of.data().sample_shape.iter().copied()).collect();
-        if request.known.as_ref().is_some_and(|k| k.values.shape().0 != shape || k.mask.shape().0 != shape) {
-            return Err(Error::setting(format!("known values and their mask must have the samples' shape {shape:?}")));
-        }
+        request.known.iter().try_for_each(|known| known.check(n, &of.data().sample_shape))?;
         Ok(Sampler { of, terms: guidance(&request.conditions, request.guidance) })
     }
 

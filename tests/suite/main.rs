@@ -8,6 +8,7 @@ mod fuzz;
 mod gradcheck;
 mod init;
 mod layers;
+mod mcmc_teaching;
 mod objectives;
 mod oracle;
 mod outliers;

@@ -63,6 +63,47 @@ const WRONG_GCD: &[&str] = &[
     "init.weight=1",
 ];
 
+/// Points, with variational MCMC teaching.
+const TEACHING: (&str, &[&str]) = ("mcmc-teaching/eight-gaussians", &["data=toy:two-moons:500"]);
+/// Images likewise.
+const TEACHING_IMAGES: (&str, &[&str]) =
+    ("mcmc-teaching/fashion-mnist-small", &["data=uniform-noise:8x8x1:64", "algorithm.batch=32"]);
+
+const WRONG_TEACHING: &[&str] = &[
+    "algorithm.batch=0",
+    "algorithm.chains=0",
+    "algorithm.chains=16777217",
+    "algorithm.teaching=everybody",
+    "algorithm.reference=0.0",
+    "algorithm.reference=nan",
+    "algorithm.energy_l2=-1.0",
+    "algorithm.max_energy=0.0",
+    "algorithm.ema=1.0",
+    "algorithm.langevin.steps=0",
+    "algorithm.vae.latent=0",
+    "algorithm.vae.latent=1000000000",
+    "algorithm.vae.kl=0.0",
+    "algorithm.vae.kl=-2.0",
+    "algorithm.vae.inpainting.step_size=0.0",
+    "algorithm.vae.inpainting.steps=1000000000",
+    "algorithm.vae.net.hidden=[0]",
+    "algorithm.vae_optimizer.beta1=1.0",
+];
+
+const WRONG_TEACHING_IMAGES: &[&str] = &[
+    "algorithm.energy.layers=[]",
+    "algorithm.energy.layers=[[3, 4, 8]]",
+    "algorithm.energy.layers=[[3, 1, 0]]",
+    "algorithm.energy.outputs=0",
+    "algorithm.energy.init=0.0",
+    "algorithm.vae.net.encoder=[[0, 1, 8]]",
+    "algorithm.vae.net.decoder=[[17, 2, 8]]",
+    "algorithm.vae.net.dropout=1.0",
+    "algorithm.vae.net.start=0",
+    "algorithm.vae.net.normed=4",
+    "algorithm.vae.net.init=-1.0",
+];
+
 const WRONG_ICD: &[&str] = &[
     "algorithm.batch=0",
     "algorithm.energy_l2=-1.0",
@@ -263,6 +304,8 @@ fn every_wrong_setting_is_one_line_with_key_and_value() {
         (GCD, WRONG_GCD),
         (ICD, WRONG_ICD),
         (ICD_IMAGES, WRONG_ICD_IMAGES),
+        (TEACHING, WRONG_TEACHING),
+        (TEACHING_IMAGES, WRONG_TEACHING_IMAGES),
         (CDRL, WRONG_CDRL),
         (CDRL_IMAGES, WRONG_CDRL_IMAGES),
     ] {
@@ -296,6 +339,9 @@ fn settings_that_do_not_fit_name_what_they_do_not_fit() {
         (ICD, &["algorithm.conditional=true"], &["algorithm.conditional = true", "no labels"]),
         (ICD_IMAGES, &["algorithm.memory.moves={kind='plane'}"], &["turns points", "[8, 8, 1]"]),
         (ICD_IMAGES, &["algorithm.memory.moves={kind='images', flip=2.0}"], &["memory.moves", "flip = 2"]),
+        (TEACHING, &["algorithm.vae.net={kind='conv'}"], &["conv autoencoder takes images", "[2]"]),
+        (TEACHING_IMAGES, &["algorithm.vae.net={kind='mlp'}"], &["mlp autoencoder takes points", "[8, 8, 1]"]),
+        (TEACHING_IMAGES, &["algorithm.vae.net.last=[3, 4]"], &["vae.net.last", "[3, 4, 1]"]),
         (CDRL, &[&format!("algorithm.energy.widths={wide}")], &["algorithm.energy: bytes", "to 2147483648"]),
         (CDRL, &["algorithm.initializer.width=16384"], &["algorithm.initializer: bytes", "to 2147483648"]),
         (CDRL, &["algorithm.schedule=drl_t6", "algorithm.levels=5"], &["algorithm.levels = 5", "drl_t6"]),

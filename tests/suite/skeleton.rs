@@ -132,7 +132,7 @@ fn a_metric_that_stays_outside_its_range_stops_the_run_with_its_meaning() {
     let mut training: Training = Training::new(Box::new(TwoLearners::new(&device)), &device, &Key::new(1), true);
     let config = TrainerConfig { steps: 1000, log_every: 10, sample_every: 0, ..Default::default() };
     let control = Control { stop: &AtomicBool::new(false), progress: &mut |_| () };
-    let trainer = Trainer { config: &config, run: &run, bounds: &[[0.0, 1.0]], seed: 1, origin: "" };
+    let trainer = Trainer { config: &config, run: &run, bounds: &[[0.0, 1.0]], toy: None, seed: 1, origin: "" };
     let Err(Error::Diverged { step, what, .. }) = trainer.train(&mut training, control) else {
         panic!("the run went on")
     };

@@ -58,12 +58,12 @@ fn train(training: &mut Training, run: &RunDir, interrupt: Option<u64>) -> Resul
         |p: &ebm::run::Progress| stop.store(interrupt.is_some_and(|at| p.done + 1 >= at), Ordering::Relaxed);
     let config = TrainerConfig { steps: 20, log_every: 3, checkpoint_every: 7, sample_every: 20, capture: true };
     let bounds = [[-4.0, 4.0]; 2];
-    let trainer = Trainer { config: &config, run, bounds: &bounds, seed: 1, origin: "" };
+    let trainer = Trainer { config: &config, run, bounds: &bounds, toy: None, seed: 1, origin: "" };
     trainer.train(training, Control { stop: &stop, progress: &mut progress })
 }
 
 /// 20 iterations leave the bytes of 10 + 10, captured or eager, on every device.
-fn resumes_exactly(name: &str, build: &dyn Fn(&Device) -> Box<dyn Algorithm>) {
+pub fn resumes_exactly(name: &str, build: &dyn Fn(&Device) -> Box<dyn Algorithm>) {
     let mut devices = vec![Device::oracle()];
     devices.extend(support::gpu(name, false));
     for device in devices {
@@ -252,7 +252,7 @@ fn an_energy_over_scales_trains_with_plain_contrastive_divergence() {
 }
 
 /// Two classes of tiny images.
-fn labelled_images() -> Dataset {
+pub fn labelled_images() -> Dataset {
     let pixels = (0..32 * 16).map(|i| if i % 7 < 3 { 255 } else { (i * 13 % 256) as u8 }).collect();
     Dataset::new("tiny", vec![4, 4, 1], Values::U8(pixels)).with_labels((0..32).map(|i| i % 2).collect(), Vec::new())
 }

@@ -4,12 +4,14 @@ mod cdrl;
 mod compare;
 mod generalized_cd;
 mod improved_cd;
+mod mcmc_teaching;
 mod table;
 
 pub use cdrl::CdrlStudy;
 pub use compare::{CompareStudy, DATA};
 pub use generalized_cd::GcdStudy;
 pub use improved_cd::{ImprovedCdStudy, Net};
+pub use mcmc_teaching::McmcTeachingStudy;
 
 use super::{Registry, RunConfig, Session};
 use crate::error::{Error, Result};

@@ -1,0 +1,134 @@
+//! Variational MCMC teaching (Xie, Zheng & Li 2021, arXiv 2012.14936): an energy whose chains start from the decoder of a
+//! variational autoencoder, which learns from where the chains end.
+//!
+//! With M the l-step Langevin kernel of p and q the law of the decoder's samples, in turn
+//!
+//! - the energy: `min KL(p_data || p) - KL(M q || p)`, contrastive divergence from q;
+//! - decoder and encoder pi: `min KL(M q(x) pi(z | x) || p(z) q(x | z))`, a VAE of the refined samples.
+//!
+//! As a model: `mcmc_teaching_model.rs`; the VAE: `vae.rs`.
+
+pub use super::mcmc_teaching_config::{Config, Teaching};
+use super::{Algorithm, DataBox, Health, Iteration, Learner, Loader, NoiseStart, Proposal, State, Vae};
+use crate::data::Dataset;
+use crate::energy::{Energy, WithReference};
+use crate::error::Result;
+use crate::nn::Params;
+use crate::sample::Langevin;
+use crate::tensor::{Device, Key, Tensor};
+use std::rc::Rc;
+
+impl Algorithm for McmcTeaching {
+    /// Section 2: decoder draws, refined by l Langevin steps on `E = -f` (relative to a normal law, if one is set); one Adam step of the
+    /// energy on `mean E(x_data) - mean E(x_refined)`, one of decoder and encoder on the refined samples alone.
+    fn iteration(&self, it: &mut Iteration) {
+        let x_data = self.scaled(&self.data.batch(it).x); // [B, sample...]
+        let start = self.proposal.propose(it, self.config.chains()); // z ~ N(0, I), x_0 = g(z): [M, sample...]
+        let x_refined = self.langevin.run(&self.energy, &start.x, &it.key("langevin"));
+
+        let (loss, [e_data, e_refined]) = self.energy_loss(&x_data, &x_refined);
+        let norm = self.learner.minimize(it, &loss);
+        self.energy.update_norms();
+        let lesson = if self.config.teaching == Teaching::Data { &x_data } else { &x_refined };
+        self.proposal.learn(it, &start, lesson);
+
+        self.health.watch_energies(it, &e_data, &e_refined);
+        it.metric("loss", &loss);
+        it.metric("gradient_norm", &norm);
+        self.health.watch_chains(it, &start.x, &x_refined);
+    }
+
+    fn state(&self) -> Vec<(String, State)> {
+        self.learner.state("energy").into_iter().chain(self.proposal.state()).collect()
+    }
+
+    fn sizes(&self) -> Vec<(&'static str, usize)> {
+        let vae = self.vae.as_ref().map(|vae| ("vae", vae.learner.params.numel()));
+        [("energy", self.learner.params.numel())].into_iter().chain(vae).collect()
+    }
+
+    fn advice(&self) -> String {
+        let Config { optimizer, langevin, energy_l2, .. } = &self.config;
+        format!(
+            "Lower algorithm.optimizer.rate.lr (now {}) or algorithm.langevin.step_size (now {}), take more \
+             algorithm.langevin.steps (now {}), or raise algorithm.energy_l2 (now {energy_l2})",
+            optimizer.rate.lr, langevin.step_size, langevin.steps
+        )
+    }
+}
+
+/// An energy and the autoencoder that its chains start from, under training.
+pub struct McmcTeaching {
+    pub(super) config: Config,
+    /// In the units of the nets, which are those of points, and [-1, 1] for images.
+    pub(super) energy: WithReference<Box<dyn Energy>>,
+    pub(super) learner: Learner,
+    pub(super) langevin: Langevin,
+    pub(super) proposal: Rc<dyn Proposal>,
+    /// The proposal, where it is a VAE.
+    pub(super) vae: Option<Rc<Vae>>,
+    data: Loader,
+    health: Health,
+}
+
+impl McmcTeaching {
+    /// The nets that the settings ask for; everything random follows from `key`.
+    pub fn new(config: &Config, data: Dataset, device: &Device, key: &Key) -> Result<McmcTeaching> {
+        config.check(&data)?;
+        let bounds = if data.sample_shape.len() == 3 { vec![[-1.0, 1.0]] } else { data.bounds() };
+        let data_box = DataBox::new(device, &data.sample_shape, &bounds);
+        let params = Params::new(device, key.named("parameters"));
+        let net = config.energy.build(&params.root(), &data.sample_shape, &bounds)?;
+        params.check("algorithm.energy")?;
+        let energy = WithReference { net, std: config.reference };
+        let vae = match config.teaching {
+            Teaching::None => None,
+            teaching => {
+                let how = (teaching, &config.vae_optimizer, config.ema);
+                let vae = Vae::new(&config.vae, how, &data, &bounds, device, &key.named("vae parameters"))?;
+                Some(Rc::new(vae))
+            }
+        };
+        let proposal: Rc<dyn Proposal> = match &vae {
+            Some(vae) => vae.clone(),
+            None => Rc::new(NoiseStart::new(&data.sample_shape, &data_box)),
+        };
+        let temperature = config.langevin.temperature * energy.temperature();
+        let langevin = Langevin { temperature, ..config.langevin.clone() };
+        let (max_energy, energy_l2, noise) = (config.max_energy, config.energy_l2, langevin.noise());
+        Ok(McmcTeaching {
+            energy,
+            learner: Learner::new(&params, &config.optimizer, config.ema),
+            langevin,
+            proposal,
+            vae,
+            data: Loader::new(device, data, config.batch, &key.named("batches"))?,
+            health: Health { max_energy, energy_l2, noise, patience: 200, data_box },
+            config: config.clone(),
+        })
+    }
+
+    /// `mean E(x_data) - mean E(x_refined)`, plus `gamma (mean E(x_data)^2 + mean E(x_refined)^2)`, and the energies. E is the net's: a
+    /// reference has no parameters.
+    pub(super) fn energy_loss(&self, x_data: &Tensor, x_refined: &Tensor) -> (Tensor, [Tensor; 2]) {
+        let (e_data, e_refined) = self.energy.net.pair(x_data, x_refined);
+        let gap = e_data.mean() - e_refined.mean();
+        let gamma = self.config.energy_l2;
+        let loss = if gamma > 0.0 { gap + gamma * (e_data.square().mean() + e_refined.square().mean()) } else { gap };
+        (loss, [e_data, e_refined])
+    }
+
+    pub(super) fn images(&self) -> bool {
+        self.data().sample_shape.len() == 3
+    }
+
+    /// The data it learns.
+    pub fn data(&self) -> &Dataset {
+        self.data.data()
+    }
+
+    /// From the units of the data set to those of the nets.
+    pub(super) fn scaled(&self, x: &Tensor) -> Tensor {
+        if self.images() { x.affine(2.0, -1.0) } else { x.clone() }
+    }
+}

@@ -1,0 +1,100 @@
+//! Variational MCMC teaching: resumed runs, images with their latent vectors and known parts, published sizes.
+
+use crate::training::{labelled_images, resumes_exactly};
+use ebm::data::{Dataset, Split};
+use ebm::energy::{EnergyConfig, MlpConfig, StackConfig};
+use ebm::nn::{AutoencoderConfig, ConvCoderConfig, Params};
+use ebm::prelude::*;
+use ebm::run::{Registry, RunConfig};
+use ebm::sample::Langevin;
+use ebm::train::{Known, McmcTeaching, Model, SampleRequest, VaeConfig, mcmc_teaching};
+
+fn teaching_config() -> mcmc_teaching::Config {
+    let langevin = Langevin { steps: 3, step_size: 0.02, ..Default::default() };
+    let energy = EnergyConfig::Mlp(MlpConfig { hidden: vec![16, 16], gain: Some(2.0), ..Default::default() });
+    mcmc_teaching::Config { batch: 32, chains: Some(24), langevin, energy, ..Default::default() }
+}
+
+#[test]
+fn variational_mcmc_teaching_resumes_exactly() {
+    for teaching in mcmc_teaching::Teaching::ALL {
+        let config = mcmc_teaching::Config { teaching, ..teaching_config() };
+        resumes_exactly(&format!("teaching-{}", teaching.name()), &|device| {
+            let data = Dataset::load("toy:eight-gaussians:500", Split::Train).unwrap();
+            Box::new(McmcTeaching::new(&config, data, device, &Key::new(1)).unwrap())
+        });
+    }
+}
+
+fn teaching_images() -> mcmc_teaching::Config {
+    let net = ConvCoderConfig {
+        encoder: vec![[4, 2, 4], [3, 1, 4]],
+        dropout: 0.2,
+        start: 6,
+        decoder: vec![[4, 2, 4]],
+        last: [3, 1],
+        normed: 2,
+        ..Default::default()
+    };
+    let vae = VaeConfig { latent: 3, net: AutoencoderConfig::Conv(net), ..Default::default() };
+    let stack = StackConfig { layers: vec![[3, 2, 4]], outputs: 2, ..Default::default() };
+    mcmc_teaching::Config {
+        batch: 8,
+        reference: Some(0.5),
+        langevin: Langevin { steps: 2, step_size: 0.05, ..Default::default() },
+        energy: EnergyConfig::Stack(stack),
+        vae,
+        ..Default::default()
+    }
+}
+
+/// Batch norm with its running statistics, dropout, a reference; then what the trained model can do and what it refuses.
+#[test]
+fn variational_mcmc_teaching_of_images_resumes_exactly_and_fills_in_known_parts() {
+    let build = |config: &mcmc_teaching::Config, device: &Device| {
+        McmcTeaching::new(config, labelled_images(), device, &Key::new(1)).unwrap()
+    };
+    resumes_exactly("teaching-images", &|device| Box::new(build(&teaching_images(), device)));
+
+    let device = Device::open().unwrap_or(Device::Oracle);
+    for steps in [0, 3] {
+        let mut config = teaching_images();
+        config.vae.inpainting.steps = steps;
+        let model = build(&config, &device);
+        let mask = Tensor::uniform(&device, [2, 4, 4, 1], &Key::new(2)).less(&Tensor::scalar(&device, 0.5));
+        let values = Tensor::uniform(&device, [2, 4, 4, 1], &Key::new(3));
+        let request = |known: Known| SampleRequest { known: Some(known), ..SampleRequest::new(2) };
+        let known = Known { values: values.clone(), mask: mask.clone() };
+        let x = model.sample(&request(known), &Key::new(4)).unwrap().x;
+        let off = ((&x - &values) * &mask).abs().to_f64().unwrap().into_iter().fold(0.0, f64::max);
+        assert!(off == 0.0 && x.to_vec().unwrap().iter().all(|v| (0.0..=1.0).contains(v)));
+        let wrong = Known { values, mask: mask.narrow(1, 0, 3) };
+        let text = model.sample(&request(wrong), &Key::new(4)).err().unwrap().to_string();
+        assert!(text.contains("mask must have the samples' shape [2, 4, 4, 1]"), "{text}");
+    }
+    let coopnets = mcmc_teaching::Config { teaching: mcmc_teaching::Teaching::Coopnets, ..teaching_images() };
+    let model = build(&coopnets, &device);
+    let half = || Tensor::full(&device, [2, 4, 4, 1], 1.0);
+    let request = SampleRequest { known: Some(Known { values: half(), mask: half() }), ..SampleRequest::new(2) };
+    assert!(model.sample(&request, &Key::new(4)).err().unwrap().to_string().contains("need an encoder"));
+    assert!(model.latents().is_none() && model.stages(3, &Key::new(5)).unwrap()[0].0 == "decoder");
+}
+
+/// Section 3 of the specification; parameters are laid out at first use, so nothing large is allocated here.
+#[test]
+fn the_nets_of_variational_mcmc_teaching_have_the_published_sizes() {
+    let published = [
+        ("mcmc-teaching/cifar10", &[32, 32, 3][..], 1_710_465, 4_393_800 + 1_104_067),
+        ("mcmc-teaching/mnist", &[28, 28, 1], 1_625_188, 759_688 + 779_265),
+        ("mcmc-teaching/fashion-mnist", &[28, 28, 1], 1_625_188, 759_688 + 779_265),
+    ];
+    for (preset, item, energy, vae) in published {
+        let config = RunConfig::load(&Registry::standard(), preset, &[]).unwrap();
+        let config: mcmc_teaching::Config = config.algorithm.settings().unwrap();
+        let params = || Params::new(&Device::oracle(), Key::new(0));
+        let (e, v) = (params(), params());
+        config.energy.build(&e.root(), item, &[[-1.0, 1.0]]).unwrap();
+        config.vae.net.build(&v.root(), item, &[[-1.0, 1.0]], config.vae.latent).unwrap();
+        assert_eq!((e.numel(), v.numel()), (energy, vae), "{preset}");
+    }
+}
