@@ -4,7 +4,7 @@ use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
 use crate::error::{Error, Result};
-use crate::run::study::{CdrlStudy, ImprovedCdStudy, Net};
+use crate::run::study::{CdrlStudy, ImprovedCdStudy, Net, Switch};
 use crate::run::{Registry, Session};
 use std::path::PathBuf;
 
@@ -38,11 +38,17 @@ pub struct ImprovedCdArgs {
     #[arg(long, default_value = "improved-cd/fashion-mnist")]
     preset: String,
     /// Iterations of each training.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 150)]
     steps: u64,
-    /// The nets, eight trainings each: plain, group-norm, attention, spectral-norm. All of them by default.
-    #[arg(long, value_delimiter = ',', value_parser = net)]
+    /// What is switched on and off, in all combinations: kl (both its parts), energy, entropy, moves.
+    #[arg(long = "switch", value_name = "SWITCHES", value_delimiter = ',', value_parser = switch, default_value = "energy,entropy,moves")]
+    switches: Vec<Switch>,
+    /// The nets: plain, group-norm, attention, spectral-norm, or preset for the one that it has.
+    #[arg(long, value_delimiter = ',', value_parser = net, default_value = "plain,group-norm,attention,spectral-norm")]
     nets: Vec<Net>,
+    /// The seeds.
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    seeds: Vec<u64>,
     /// Change a setting of all trainings; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
@@ -55,9 +61,17 @@ pub struct ImprovedCdArgs {
 }
 
 fn net(name: &str) -> Result<Net> {
-    let known = || Net::ALL.map(Net::name).join(", ");
-    let found = Net::ALL.into_iter().find(|net| net.name() == name);
-    found.ok_or_else(|| Error::setting(format!("unknown net '{name}'; known: {}", known())))
+    choice("net", Net::ALL.map(|net| (net.name(), net)), name)
+}
+
+fn switch(name: &str) -> Result<Switch> {
+    choice("switch", Switch::ALL.map(|switch| (switch.name(), switch)), name)
+}
+
+fn choice<T: Copy, const N: usize>(what: &str, all: [(&str, T); N], name: &str) -> Result<T> {
+    let known = || all.map(|(name, _)| name).join(", ");
+    let found = all.into_iter().find(|(known, _)| *known == name);
+    found.map(|(_, of)| of).ok_or_else(|| Error::setting(format!("unknown {what} '{name}'; known: {}", known())))
 }
 
 pub fn run(registry: &Registry, args: &Args) -> Result<()> {
@@ -75,7 +89,9 @@ pub fn run(registry: &Registry, args: &Args) -> Result<()> {
             let study = ImprovedCdStudy {
                 preset: args.preset.clone(),
                 steps: args.steps,
-                nets: if args.nets.is_empty() { Net::ALL.into() } else { args.nets.clone() },
+                switches: args.switches.clone(),
+                nets: args.nets.clone(),
+                seeds: args.seeds.clone(),
                 overrides: args.overrides.clone(),
                 out: args.out.clone(),
             };

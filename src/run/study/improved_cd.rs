@@ -1,37 +1,80 @@
 //! `ebm study improved-cd`: what keeps improved contrastive divergence stable.
 //!
-//! {energy part of the KL term on, off} x {entropy part on, off} x {moves of the memory on, off} x nets, trained alike on images.
+//! {energy part of the KL term on, off} x {entropy part on, off} x {moves of the memory on, off} x nets x seeds, trained alike.
 //! Du et al. 2021 show two curves over the first 1000 iterations: the energy difference of data and chains, which stays near 0
 //! with the KL term and slides without, and the gradient norms of the two parts of the loss.
 
+use super::health_curves::{Row, scores_of, write};
 use super::{Train, trained};
 use crate::error::{Error, Result};
 use crate::io::Metrics;
-use crate::io::atomic::write_bytes;
-use crate::plot::Curves;
-use crate::run::{Registry, RunConfig};
+use crate::run::evaluation::{self, Effort};
+use crate::run::{Registry, RunConfig, Scores, Session};
 use crate::tensor::Device;
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What the study is told.
 #[derive(Clone, Debug)]
 pub struct ImprovedCdStudy {
-    /// The preset that the variants are made of: one of images whose memory has moves.
+    /// The preset that the variants are made of.
     pub preset: String,
     /// Iterations of each training.
     pub steps: u64,
-    /// The nets; eight trainings each.
+    /// What is switched on and off: two to the power of their number trainings for each net and seed.
+    pub switches: Vec<Switch>,
+    /// The nets.
     pub nets: Vec<Net>,
+    /// The seeds.
+    pub seeds: Vec<u64>,
     /// Settings that are changed in all trainings, `key=value`.
     pub overrides: Vec<String>,
     /// The folder of the study; what is finished in it is kept.
     pub out: PathBuf,
 }
 
+/// A part of the algorithm that may be left out; where it is on it stays as it is in the preset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// Both parts of the KL term.
+    Kl,
+    /// Its energy.
+    Energy,
+    /// Its entropy.
+    Entropy,
+    /// The moves of the memory.
+    Moves,
+}
+
+impl Switch {
+    /// All of them.
+    pub const ALL: [Switch; 4] = [Switch::Kl, Switch::Energy, Switch::Entropy, Switch::Moves];
+
+    /// Its name on the command line and in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Switch::Kl => "kl",
+            Switch::Energy => "energy",
+            Switch::Entropy => "entropy",
+            Switch::Moves => "moves",
+        }
+    }
+
+    /// The settings that leave it out.
+    fn off(self) -> &'static [&'static str] {
+        match self {
+            Switch::Kl => &["algorithm.kl.energy=0.0", "algorithm.kl.entropy=0.0"],
+            Switch::Energy => &["algorithm.kl.energy=0.0"],
+            Switch::Entropy => &["algorithm.kl.entropy=0.0"],
+            Switch::Moves => &["algorithm.memory.moves={kind='none'}"],
+        }
+    }
+}
+
 /// What the energy's net is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Net {
+    /// As the preset has it.
+    Preset,
     /// Convolutions alone.
     Plain,
     /// With normalisation by group.
@@ -43,65 +86,73 @@ pub enum Net {
 }
 
 impl Net {
-    /// All four.
-    pub const ALL: [Net; 4] = [Net::Plain, Net::GroupNorm, Net::Attention, Net::SpectralNorm];
+    /// All of them.
+    pub const ALL: [Net; 5] = [Net::Preset, Net::Plain, Net::GroupNorm, Net::Attention, Net::SpectralNorm];
 
-    /// Its name on the command line.
+    /// Its name on the command line and in the table.
     pub fn name(self) -> &'static str {
         match self {
+            Net::Preset => "preset",
             Net::Plain => "plain",
             Net::GroupNorm => "group-norm",
             Net::Attention => "attention",
             Net::SpectralNorm => "spectral-norm",
         }
     }
+
+    /// The settings of a net for images.
+    fn settings(self) -> Vec<String> {
+        if self == Net::Preset {
+            return Vec::new();
+        }
+        let weights = if self == Net::SpectralNorm { "spectral" } else { "plain" };
+        let (norm, attention) = (self == Net::GroupNorm, u8::from(self == Net::Attention));
+        let set = [format!("weights={weights}"), format!("norm={norm}"), format!("attention={attention}")];
+        set.map(|setting| format!("algorithm.energy.{setting}")).into()
+    }
 }
 
+/// One training.
 struct Variant {
     net: Net,
-    energy: bool,
-    entropy: bool,
-    moves: bool,
+    seed: u64,
+    switches: Vec<(Switch, bool)>,
 }
 
 impl Variant {
-    fn of(net: Net) -> impl Iterator<Item = Variant> {
-        (0..8).map(move |i| Variant { net, energy: i & 4 == 0, entropy: i & 2 == 0, moves: i & 1 == 0 })
-    }
-
+    /// `NET-moves-no_kl-seed0`
     fn name(&self) -> String {
-        let Variant { net, energy, entropy, moves } = self;
-        let part = |on: &bool, name| if *on { format!("-{name}") } else { format!("-no_{name}") };
-        format!("{}{}{}{}", net.name(), part(energy, "kl"), part(entropy, "entropy"), part(moves, "moves"))
+        let part = |(switch, on): &(Switch, bool)| format!("-{}{}", if *on { "" } else { "no_" }, switch.name());
+        format!("{}{}-seed{}", self.net.name(), self.switches.iter().map(part).collect::<String>(), self.seed)
     }
 
-    /// The preset with the net's and this variant's switches; weights and moves that are on stay as they are there.
     fn config(&self, registry: &Registry, study: &ImprovedCdStudy) -> Result<RunConfig> {
-        let Variant { net, energy, entropy, moves } = self;
-        let weights = if *net == Net::SpectralNorm { "spectral" } else { "plain" };
-        let mut set = vec![
-            format!("trainer.steps={}", study.steps),
-            format!("trainer.sample_every={}", study.steps),
-            format!("algorithm.energy.weights={weights}"),
-            format!("algorithm.energy.norm={}", *net == Net::GroupNorm),
-            format!("algorithm.energy.attention={}", u8::from(*net == Net::Attention)),
-        ];
+        let steps = study.steps;
+        let mut set = vec![format!("trainer.steps={steps}"), format!("trainer.sample_every={steps}")];
+        set.extend(self.net.settings());
         set.extend(study.overrides.iter().cloned());
-        let off = [(energy, "kl.energy=0.0"), (entropy, "kl.entropy=0.0"), (moves, "memory.moves={kind='none'}")];
-        set.extend(off.iter().filter(|(on, _)| !**on).map(|(_, setting)| format!("algorithm.{setting}")));
+        set.push(format!("seed={}", self.seed));
+        let off = self.switches.iter().filter(|(_, on)| !on).flat_map(|(switch, _)| switch.off());
+        set.extend(off.map(|setting| setting.to_string()));
         RunConfig::load(registry, &study.preset, &set)
     }
 }
 
-/// The curves of one training, and whether it came to its end.
-struct Row {
-    variant: Variant,
-    metrics: Metrics,
-    outcome: String,
-}
-
 impl ImprovedCdStudy {
-    /// Trains the variants; `say` is told a line for each. A training that is stopped as unhealthy is a result.
+    fn variants(&self) -> Vec<Variant> {
+        let mut all = Vec::new();
+        for &net in &self.nets {
+            for bits in (0..1u32 << self.switches.len()).rev() {
+                let of = |(i, &switch): (usize, &Switch)| (switch, bits >> (self.switches.len() - 1 - i) & 1 == 1);
+                let switches: Vec<_> = self.switches.iter().enumerate().map(of).collect();
+                all.extend(self.seeds.iter().map(|&seed| Variant { net, seed, switches: switches.clone() }));
+            }
+        }
+        all
+    }
+
+    /// Trains the variants, and scores those of points; `say` is told a line for each. A training that is stopped as unhealthy
+    /// is a result.
     pub fn run(
         &self,
         registry: &Registry,
@@ -111,80 +162,31 @@ impl ImprovedCdStudy {
     ) -> Result<()> {
         std::fs::create_dir_all(&self.out).map_err(|e| Error::file(&self.out, e))?;
         let mut rows = Vec::new();
-        for variant in self.nets.iter().flat_map(|net| Variant::of(*net)) {
+        for variant in self.variants() {
             let folder = self.out.join(variant.name());
-            let outcome = match trained(&folder, variant.config(registry, self)?, registry, device, train) {
-                Ok(_) => "to its end".to_string(),
-                Err(Error::Diverged { step, what, .. }) => format!("stopped at {step}: {what}"),
+            let (outcome, scores) = match trained(&folder, variant.config(registry, self)?, registry, device, train) {
+                Ok(session) => ("to its end".to_string(), scored(&session)?),
+                Err(Error::Diverged { step, what, .. }) => (format!("stopped at {step}: {what}"), None),
                 Err(e) => return Err(e),
             };
-            let row = Row { variant, metrics: Metrics::read(folder.join("metrics.csv"))?, outcome };
-            say(row.line())?;
+            let metrics = Metrics::read(folder.join("metrics.csv"))?;
+            let row = Row { name: variant.name(), group: variant.net.name(), metrics, scores, outcome };
             rows.push(row);
+            say(rows[rows.len() - 1].line(&scores_of(&rows)))?;
             write(&rows, &self.out)?;
         }
         say(format!("table, curves and plots in {}", self.out.display()))
     }
 }
 
-impl Row {
-    fn column(&self, name: &str) -> &[f64] {
-        self.metrics.column(name).unwrap_or_default()
+/// The scores of a model of points, computed once.
+fn scored(session: &Session) -> Result<Option<Scores>> {
+    if !evaluation::is_quick(session) {
+        return Ok(None);
     }
-
-    /// Mean and largest magnitude over the last half of the logged iterations.
-    fn last_half(&self, name: &str) -> [f64; 2] {
-        let values = self.column(name);
-        let half = &values[values.len() / 2..];
-        let mean = half.iter().sum::<f64>() / half.len().max(1) as f64;
-        [mean, half.iter().fold(0.0, |m: f64, v| m.max(v.abs()))]
-    }
-
-    fn line(&self) -> String {
-        let [mean, most] = self.last_half("energy_gap");
-        let [cd, kl] = ["gradient_norm_cd", "gradient_norm_kl"].map(|name| self.last_half(name)[0]);
-        let name = self.variant.name();
-        let outcome = &self.outcome;
-        format!("| {name} | {mean:.4} | {most:.4} | {cd:.2e} | {kl:.2e} | {:.3} | {outcome} |", kl / cd)
-    }
-}
-
-const HEAD: &str =
-    "| variant | mean gap | largest gap | gradient norm CD | KL | KL / CD | outcome |\n|---|---|---|---|---|---|---|\n";
-
-/// `study.md` (over the last half of the iterations), `study.csv`, and for each net `gap-NET.svg` and `gradients-NET.svg`.
-fn write(rows: &[Row], out: &Path) -> Result<()> {
-    let lines: Vec<String> = rows.iter().map(Row::line).collect();
-    write_bytes(out.join("study.md"), format!("{HEAD}{}\n", lines.join("\n")).as_bytes())?;
-    let mut csv = String::from("variant,step,energy_gap,gradient_norm_cd,gradient_norm_kl\n");
-    for row in rows {
-        let [steps, gap, cd, kl] =
-            ["step", "energy_gap", "gradient_norm_cd", "gradient_norm_kl"].map(|n| row.column(n));
-        for (i, step) in steps.iter().enumerate() {
-            let number = |column: &[f64]| column.get(i).map(f64::to_string).unwrap_or_default();
-            let (name, gap, cd, kl) = (row.variant.name(), number(gap), number(cd), number(kl));
-            writeln!(csv, "{name},{step},{gap},{cd},{kl}").map_err(Error::setting)?;
-        }
-    }
-    write_bytes(out.join("study.csv"), csv.as_bytes())?;
-    for part in rows.chunk_by(|a, b| a.variant.net == b.variant.net) {
-        let net = part[0].variant.net.name();
-        let mut gap = Curves::new("mean E(data) - mean E(chains)");
-        let mut gradients = Curves::new("gradient norms of the two parts").log_y();
-        for row in part {
-            let (name, steps) = (row.variant.name(), row.column("step"));
-            gap = gap.series(&name, steps, row.column("energy_gap"));
-            for of in ["cd", "kl"] {
-                let values = row.column(&format!("gradient_norm_{of}"));
-                if values.len() == steps.len() {
-                    gradients = gradients.series(&format!("{name} {of}"), steps, values);
-                }
-            }
-        }
-        write_bytes(out.join(format!("gap-{net}.svg")), gap.svg().as_bytes())?;
-        write_bytes(out.join(format!("gradients-{net}.svg")), gradients.svg().as_bytes())?;
-    }
-    Ok(())
+    let kept = std::fs::read_to_string(session.run.scores()).ok().and_then(|text| Scores::from_json(&text).ok());
+    let kept = kept.filter(|scores| scores.step == session.training.done());
+    kept.map_or_else(|| evaluation::evaluate(session, &Effort::default()), Ok).map(Some)
 }
 
 #[cfg(test)]
@@ -198,27 +200,49 @@ mod tests {
         let study = ImprovedCdStudy {
             preset: "improved-cd/fashion-mnist".into(),
             steps: 100,
+            switches: vec![Switch::Energy, Switch::Entropy, Switch::Moves],
             nets: Net::ALL.into(),
-            overrides: vec!["seed=3".into()],
+            seeds: vec![3, 4],
+            overrides: vec!["algorithm.batch=16".into()],
             out: "x".into(),
         };
         let registry = Registry::standard();
         let (mut texts, mut rest) = (Vec::new(), None);
-        for variant in study.nets.iter().flat_map(|net| Variant::of(*net)) {
+        for variant in study.variants() {
             let config = variant.config(&registry, &study).unwrap();
             texts.push(config.to_toml());
             let mut settings: improved_cd::Config = config.algorithm.settings().unwrap();
             let on = [settings.kl.energy > 0.0, settings.kl.entropy > 0.0, settings.memory.moves != Moves::None];
-            assert_eq!(on, [variant.energy, variant.entropy, variant.moves], "{}", variant.name());
+            assert_eq!(on.to_vec(), variant.switches.iter().map(|s| s.1).collect::<Vec<_>>(), "{}", variant.name());
+            assert_eq!((config.seed, settings.batch), (variant.seed, 16));
             (settings.kl, settings.memory.moves) = Default::default();
             let EnergyConfig::MultiScale(net) = &mut settings.energy else { panic!("a net of images") };
             let plain = crate::energy::MultiScaleConfig::default();
             (net.norm, net.weights, net.attention) = (plain.norm, plain.weights, plain.attention);
-            let same = (config.trainer, config.data, config.seed, settings);
+            let same = (config.trainer, config.data, settings);
             assert_eq!(same, *rest.get_or_insert_with(|| same.clone()), "{}", variant.name());
         }
         texts.sort();
         texts.dedup();
-        assert_eq!(texts.len(), 32);
+        assert_eq!(texts.len(), 2 * 5 * 8);
+    }
+
+    #[test]
+    fn the_kl_term_goes_as_a_whole() {
+        let study = ImprovedCdStudy {
+            preset: "improved-cd/eight-gaussians".into(),
+            steps: 10,
+            switches: vec![Switch::Kl],
+            nets: vec![Net::Preset],
+            seeds: vec![0],
+            overrides: Vec::new(),
+            out: "x".into(),
+        };
+        let variants = study.variants();
+        let names: Vec<String> = variants.iter().map(Variant::name).collect();
+        assert_eq!(names, ["preset-kl-seed0", "preset-no_kl-seed0"]);
+        let off = variants[1].config(&Registry::standard(), &study).unwrap();
+        let off: improved_cd::Config = off.algorithm.settings().unwrap();
+        assert_eq!((off.kl.energy, off.kl.entropy), (0.0, 0.0));
     }
 }

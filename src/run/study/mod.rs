@@ -1,10 +1,11 @@
 //! Studies: several variants of an algorithm, trained alike and compared.
 
 mod cdrl;
+mod health_curves;
 mod improved_cd;
 
 pub use cdrl::CdrlStudy;
-pub use improved_cd::{ImprovedCdStudy, Net};
+pub use improved_cd::{ImprovedCdStudy, Net, Switch};
 
 use super::{Registry, RunConfig, Session};
 use crate::error::{Error, Result};
