@@ -19,8 +19,6 @@ const CHAINS: u32 = 16u; // @param
 const TEAMS: u32 = 1u; // @param
 // Groups of four columns of an invocation.
 const NV: u32 = 2u; // @param
-// Fours of k in a pass of the inner loop, at most WIDTH. All of them: a neighbour whose number is known costs no search.
-const UNROLL: u32 = 8u; // @param
 const COUPLED: bool = false; // @param
 const CLIP: bool = false; // @param
 // Whether step, coupling and noise differ between samples: [3, N] in `coefficients`.
@@ -86,21 +84,21 @@ fn product(at: Place, matrix: u32) {
         for (var s = 0u; s < SC; s++) {
             row[s] = rows[(at.chain + s) * QUADS + block + at.lane];
         }
-        for (var i = 0u; i < WIDTH; i += UNROLL) {
-            var four: array<vec4f, UNROLL>;
-            for (var u = 0u; u < UNROLL; u++) {
-                let k = matrix * HIDDEN + 4u * (block + i + u);
-                var w: array<mat4x4f, NV>;
+        // An array that the loop's own variable indexes makes Mesa unroll the loop, and a neighbour whose number is then a
+        // constant costs no search.
+        var four: array<vec4f, WIDTH>;
+        for (var u = 0u; u < WIDTH; u++) {
+            let k = matrix * HIDDEN + 4u * (block + u);
+            var w: array<mat4x4f, NV>;
+            for (var j = 0u; j < NV; j++) {
+                let c = quad(at, j);
+                w[j] = mat4x4f(weights[k * QUADS + c], weights[(k + 1u) * QUADS + c],
+                               weights[(k + 2u) * QUADS + c], weights[(k + 3u) * QUADS + c]);
+            }
+            for (var s = 0u; s < SC; s++) {
+                four[u] = shared_row(row[s], u);
                 for (var j = 0u; j < NV; j++) {
-                    let c = quad(at, j);
-                    w[j] = mat4x4f(weights[k * QUADS + c], weights[(k + 1u) * QUADS + c],
-                                   weights[(k + 2u) * QUADS + c], weights[(k + 3u) * QUADS + c]);
-                }
-                for (var s = 0u; s < SC; s++) {
-                    four[u] = shared_row(row[s], i + u);
-                    for (var j = 0u; j < NV; j++) {
-                        acc[s][j] += w[j] * four[u];
-                    }
+                    acc[s][j] += w[j] * four[u];
                 }
             }
         }

@@ -32,7 +32,8 @@ pub struct ComposeArgs {
     /// A .png or .npy file.
     #[arg(long, default_value = "composed.png")]
     out: PathBuf,
-    /// What moves the chains at the end.
+    /// What moves the chains at the end; or, in place of annealing them, rounds of moves and Langevin steps as after the first
+    /// run's training (improved contrastive divergence of images).
     #[arg(long, default_value = "hmc")]
     sampler: Kind,
     /// Its moves.
@@ -84,6 +85,7 @@ enum Kind {
     Langevin,
     Mala,
     Hmc,
+    Rounds,
 }
 
 impl ComposeArgs {
@@ -95,21 +97,23 @@ impl ComposeArgs {
         }
     }
 
-    fn sampler(&self) -> SamplerConfig {
+    /// None for rounds.
+    fn sampler(&self) -> Option<SamplerConfig> {
         let (kind, usual) = match self.sampler {
             Kind::Langevin => (SamplerKind::Langevin, 1e-5),
             Kind::Mala => (SamplerKind::Mala, 1e-4),
             Kind::Hmc => (SamplerKind::Hmc, 0.01),
+            Kind::Rounds => return None,
         };
         let step_size = self.step_size.unwrap_or(usual);
-        SamplerConfig { kind, steps: self.steps, step_size, ..SamplerConfig::default() }
+        Some(SamplerConfig { kind, steps: self.steps, step_size, ..SamplerConfig::default() })
     }
 }
 
 pub fn run(registry: &Registry, args: &ComposeArgs) -> Result<()> {
     check_kind(&args.out)?;
     let (ais, sampler) = (args.ais.settings(), args.sampler());
-    sampler.check("sampler")?;
+    sampler.iter().try_for_each(|sampler| sampler.check("sampler"))?;
     check::within("n", args.n, 1..=check::MOST_COUNTED)?;
     let device = choose_device(args.device.as_deref())?;
     let terms: Vec<Term> = args.runs.iter().map(|text| Term::open(registry, text, &device)).collect::<Result<_>>()?;
@@ -118,7 +122,10 @@ pub fn run(registry: &Registry, args: &ComposeArgs) -> Result<()> {
     check::memory("n", args.n, shape)?;
     let key = Key::new(args.seed).named("compose");
     let composition = Composition::new(&terms, args.operator(), &ais, &key)?;
-    let (x, accepted) = composition.sample(args.n, &ais, &sampler, &key)?;
+    let (x, accepted) = match &sampler {
+        Some(sampler) => composition.sample(args.n, &ais, sampler, &key)?,
+        None => (composition.sample_in_rounds(args.n, &key)?, None),
+    };
     let x = evaluation::checked(&x)?;
     write(&args.out, &x, square(args.n), &composition.bounds)?;
     let kl = composition.kl()?.map(|kl| Score::new("kl", kl).note("exact to composed density, on the box"));

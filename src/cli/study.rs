@@ -4,7 +4,9 @@ use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
 use crate::error::{Error, Result};
-use crate::run::study::{CdrlStudy, CompareStudy, DATA, GcdStudy, ImprovedCdStudy, McmcTeachingStudy, Net, Study};
+use crate::run::study::{
+    CdrlStudy, CompareStudy, DATA, GcdStudy, ImprovedCdStudy, McmcTeachingStudy, Net, Study, Switch,
+};
 use crate::run::{Registry, Session};
 use crate::tensor::Device;
 use crate::train::mcmc_teaching::Teaching;
@@ -104,11 +106,17 @@ pub struct ImprovedCdArgs {
     #[arg(long, default_value = "improved-cd/fashion-mnist")]
     preset: String,
     /// Iterations of each training.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 150)]
     steps: u64,
-    /// The nets, eight trainings each: plain, group-norm, attention, spectral-norm. All of them by default.
-    #[arg(long, value_delimiter = ',', value_parser = net)]
+    /// What is switched on and off, in all combinations: kl (both its parts), energy, entropy, moves.
+    #[arg(long = "switch", value_name = "SWITCHES", value_delimiter = ',', value_parser = switch, default_value = "energy,entropy,moves")]
+    switches: Vec<Switch>,
+    /// The nets: plain, group-norm, attention, spectral-norm, or preset for the one that it has.
+    #[arg(long, value_delimiter = ',', value_parser = net, default_value = "plain,group-norm,attention,spectral-norm")]
     nets: Vec<Net>,
+    /// The seeds.
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    seeds: Vec<u64>,
     #[command(flatten)]
     common: Common,
 }
@@ -151,9 +159,17 @@ fn teaching(name: &str) -> Result<Teaching> {
 }
 
 fn net(name: &str) -> Result<Net> {
-    let known = || Net::ALL.map(Net::name).join(", ");
-    let found = Net::ALL.into_iter().find(|net| net.name() == name);
-    found.ok_or_else(|| Error::setting(format!("unknown net '{name}'; known: {}", known())))
+    choice("net", Net::ALL.map(|net| (net.name(), net)), name)
+}
+
+fn switch(name: &str) -> Result<Switch> {
+    choice("switch", Switch::ALL.map(|switch| (switch.name(), switch)), name)
+}
+
+fn choice<T: Copy, const N: usize>(what: &str, all: [(&str, T); N], name: &str) -> Result<T> {
+    let known = || all.map(|(name, _)| name).join(", ");
+    let found = all.into_iter().find(|(known, _)| *known == name);
+    found.map(|(_, of)| of).ok_or_else(|| Error::setting(format!("unknown {what} '{name}'; known: {}", known())))
 }
 
 impl Common {
@@ -189,10 +205,17 @@ pub fn run(registry: &Registry, args: &Args) -> Result<()> {
             let (overrides, out) = (common.overrides.clone(), common.out("gcd"));
             common.run(registry, &GcdStudy { seeds: *seeds, steps: *steps, rows: rows.clone(), overrides, out })
         }
-        Args::ImprovedCd(ImprovedCdArgs { preset, steps, nets, common }) => {
-            let nets = if nets.is_empty() { Net::ALL.into() } else { nets.clone() };
-            let (overrides, out) = (common.overrides.clone(), common.out("improved-cd"));
-            common.run(registry, &ImprovedCdStudy { preset: preset.clone(), steps: *steps, nets, overrides, out })
+        Args::ImprovedCd(ImprovedCdArgs { preset, steps, switches, nets, seeds, common }) => {
+            let study = ImprovedCdStudy {
+                preset: preset.clone(),
+                steps: *steps,
+                switches: switches.clone(),
+                nets: nets.clone(),
+                seeds: seeds.clone(),
+                overrides: common.overrides.clone(),
+                out: common.out("improved-cd"),
+            };
+            common.run(registry, &study)
         }
         Args::McmcTeaching(McmcTeachingArgs { steps, teaching, noise, langevin, latents, seeds, common }) => {
             let study = McmcTeachingStudy {

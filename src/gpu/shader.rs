@@ -6,7 +6,7 @@
 //!   another file.
 //! - a line ending in `// @param` (`const BM = 64u; // @param`, `alias T = f32; // @param`) has its right-hand side
 //!   replaced by the host's value. Whatever is not replaced keeps the default that stands in the file.
-//! - a buffer declared in a line ending in `// @texels` becomes a texture in [`Kernel::texels`], if it holds `vec4f`.
+//! - an input declared in a line ending in `// @texels` becomes a texture in [`Kernel::texels`], if it holds `vec4f`.
 
 use super::texels::ROW;
 use std::collections::BTreeSet;
@@ -243,15 +243,21 @@ impl From<&'static str> for Param {
 const TEXELS: &str = "// @texels";
 
 /// The lines of `text` that declare a buffer of `vec4f` marked [`TEXELS`], each with its binding and its name.
+///
+/// # Panics
+/// When a mark does not stand alone behind the declaration of an array that is only read: it would mean nothing.
 pub(super) fn texel_buffers(text: &str) -> Vec<(&str, usize, &str)> {
-    let parse = |line| -> Option<(&str, usize, &str)> {
+    let parse = |line| -> Option<(&str, usize, &str, &str)> {
         let (binding, rest) = str::split_once(line, "@binding(")?.1.split_once(") var<storage, read> ")?;
-        let (name, element) = rest.strip_suffix(TEXELS)?.trim_end().split_once(": array<")?;
-        let element = element.trim_end_matches(">;");
-        let vec4f = element == "vec4f" || text.contains(&format!("alias {element} = vec4f"));
-        vec4f.then_some((line, binding.parse().ok()?, name))
+        let (name, element) = rest.strip_suffix(TEXELS)?.trim_end().strip_suffix(">;")?.split_once(": array<")?;
+        Some((line, binding.parse().ok()?, name, element))
     };
-    text.lines().filter_map(parse).collect()
+    let marked = text.lines().filter(|line| line.contains(TEXELS)).map(|line| {
+        parse(line)
+            .unwrap_or_else(|| panic!("`{TEXELS}` does not stand alone behind the declaration of an input: {line}"))
+    });
+    let vec4f = |element: &str| element == "vec4f" || text.contains(&format!("alias {element} = vec4f"));
+    marked.filter(|(.., element)| vec4f(element)).map(|(line, binding, name, _)| (line, binding, name)).collect()
 }
 
 /// Declares each marked buffer as a texture and turns its reads `x[i]` into `textureLoad(x, texel(i), 0)`.
@@ -307,6 +313,22 @@ mod tests {
         let text = Kernel::new(SOURCE).texels().wgsl();
         assert!(text.contains("@binding(1) var x: texture_2d<f32>;"), "{text}");
         assert!(text.contains("let v = max[0] + textureLoad(x, texel(k[i] + 1u), 0).x + p.x[j];"), "{text}");
+    }
+
+    #[test]
+    fn a_mark_that_does_not_stand_alone_behind_an_input_is_refused() {
+        let declared = "@binding(1) var<storage, read> x: array<vec4f>;";
+        for text in [
+            format!("{declared} // @texels, read twice"),
+            format!("// @texels\n{declared}"),
+            "@binding(1) var<storage, read_write> x: array<vec4f>; // @texels".to_string(),
+        ] {
+            let panic = std::panic::catch_unwind(|| texel_buffers(&text).len()).unwrap_err();
+            let message = panic.downcast_ref::<String>().expect("a message");
+            assert!(message.contains("does not stand alone") && message.contains("@texels"), "{message}");
+        }
+        // An input that is specialised to single numbers is declared well and stays a buffer.
+        assert!(texel_buffers("@binding(1) var<storage, read> x: array<f32>; // @texels").is_empty());
     }
 
     #[test]

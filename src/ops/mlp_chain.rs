@@ -94,14 +94,13 @@ struct Plan {
     chains: usize,
     teams: usize,
     nv: usize,
-    unroll: usize,
 }
 
 impl Plan {
     /// The first of the spreads for this class of adapter that fits layers of `hidden` and `dim` dimensions, if one does.
     fn choose(profile: &Profile, hidden: usize, dim: usize) -> Option<Plan> {
-        let plan = |chains, nv| Plan { width: 8, chains, teams: 1, nv, unroll: 8 };
-        let team = |teams| Plan { width: 1, chains: 4 * teams, teams, nv: 1, unroll: 1 };
+        let plan = |chains, nv| Plan { width: 8, chains, teams: 1, nv };
+        let team = |teams| Plan { width: 1, chains: 4 * teams, teams, nv: 1 };
         let plans = match profile.software && profile.subgroup == Some(8) {
             true => [16, 8, 4].iter().flat_map(|&chains| [plan(chains, 2), plan(chains, 1)]).collect(),
             false => vec![team(4), team(2), team(1)],
@@ -189,7 +188,6 @@ impl Op for MlpChain {
             .with("CHAINS", plan.chains)
             .with("TEAMS", plan.teams)
             .with("NV", plan.nv)
-            .with("UNROLL", plan.unroll)
             .with("COUPLED", self.coupled)
             .with("CLIP", self.clip.is_some())
             .with("PER_SAMPLE", coefficients.is_some());

@@ -168,6 +168,14 @@ impl<'a> Composition<'a> {
         let accepted = moved.accepted.map(|rate| rate.mean().item()).transpose()?;
         Ok((place.x(&moved.x), accepted))
     }
+
+    /// `n` samples the way the first run samples after training, with smaller steps: see
+    /// [`Model::sample_composed`](crate::train::Model::sample_composed). Energies of images that were trained with nearly no
+    /// noise are flat at temperature 1, where an annealed chain of them ends in noise.
+    pub fn sample_in_rounds(&self, n: usize, key: &Key) -> Result<Tensor> {
+        let model = self.terms[0].session.algorithm();
+        Ok(model.sample_composed(&*self.energy, self.terms.len(), n, key)?.x)
+    }
 }
 
 /// ln of the composed density, up to a constant, from the ln p_i.

@@ -131,6 +131,22 @@ impl ImprovedCd {
         labelled.unwrap_or_else(|| Box::new(&*self.energy))
     }
 
+    /// `n` chains from noise: rounds of moves and of Langevin steps, `scale` times as large as the settings say.
+    fn rounds(&self, energy: &dyn Energy, n: usize, steps: usize, scale: f64, key: &Key) -> Tensor {
+        let (rounds, training) = (&self.config.sampling, &self.config.langevin);
+        let step_size = scale * rounds.step_size.unwrap_or(training.step_size);
+        let langevin = Langevin { steps, step_size, ..training.clone() };
+        let mut x = self.memory.noise(n, &key.named("start"));
+        for round in 0..rounds.rounds {
+            let key = key.index(round as u64);
+            if round + rounds.plain < rounds.rounds {
+                x = self.config.memory.moves.apply(&x, &key.named("moves"));
+            }
+            x = langevin.run(energy, &x, &key.named("langevin"));
+        }
+        x
+    }
+
     /// L_KL, whose gradient flows through `x_k` alone; none where both weights are 0.
     pub(super) fn kl_loss(&self, it: &mut Iteration, energy: &dyn Energy, x_k: &Tensor) -> Option<Tensor> {
         let kl = &self.config.kl;
@@ -168,6 +184,14 @@ impl Model for ImprovedCd {
         if self.config.conditional { self.data.data().class_count() } else { 0 }
     }
 
+    fn class_energy(&self, class: usize) -> Result<Box<dyn Energy + '_>> {
+        let one = SampleRequest { conditions: vec![vec![class as u32]], ..SampleRequest::new(1) };
+        let label = one.check_labelled(self.sample_shape(), self.classes())?.unwrap_or_default();
+        let label = Tensor::new(self.learner.params.device(), [1], &label);
+        let energy = self.learner.ema_labelled(&*self.energy, &label);
+        energy.map(|energy| Box::new(energy) as _).ok_or_else(|| Error::setting("this energy is told no classes"))
+    }
+
     /// From noise: rounds of moves and Langevin steps (`request.steps` each), the last ones without moves (section 5 of the
     /// authors' code).
     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
@@ -179,21 +203,12 @@ impl Model for ImprovedCd {
             None if self.config.conditional => return Err(Error::setting("ask for classes: the energy is told them")),
             None => Box::new(&ema),
         };
-        let training = &self.config.langevin;
-        let langevin = Langevin {
-            steps: request.steps.unwrap_or(rounds.steps),
-            step_size: rounds.step_size.unwrap_or(training.step_size),
-            ..training.clone()
-        };
-        let mut x = self.memory.noise(request.n, &key.named("start"));
-        for round in 0..rounds.rounds {
-            let key = key.index(round as u64);
-            if round + rounds.plain < rounds.rounds {
-                x = self.config.memory.moves.apply(&x, &key.named("moves"));
-            }
-            x = langevin.run(&*energy, &x, &key.named("langevin"));
-        }
-        Ok(x.into())
+        Ok(self.rounds(&*energy, request.n, request.steps.unwrap_or(rounds.steps), 1.0, key).into())
+    }
+
+    fn sample_composed(&self, energy: &dyn Energy, terms: usize, n: usize, key: &Key) -> Result<Samples> {
+        let scale = self.temperature() / terms as f64;
+        Ok(self.rounds(energy, n, self.config.sampling.steps, scale, key).into())
     }
 
     /// Where the chains of the last iteration ended.

@@ -1,6 +1,7 @@
 //! What an iteration is given, and what it leaves behind.
 
 use crate::tensor::{Device, Key, Shape, Tensor, Var};
+use std::cell::RefCell;
 
 /// One iteration of a training loop: the way in for everything that changes between runs, and the way out for metrics.
 ///
@@ -13,6 +14,8 @@ pub struct Iteration {
     clock: Var,
     feeds: Vec<Feed>,
     metrics: Vec<Metric>,
+    /// The purposes of the keys that were given out.
+    purposes: RefCell<Vec<String>>,
     step: u64,
 }
 
@@ -57,6 +60,7 @@ impl Iteration {
             clock: Var::from_host(device, [1], &[0.0]),
             feeds: Vec::new(),
             metrics: Vec::new(),
+            purposes: RefCell::default(),
             step: 0,
         }
     }
@@ -70,6 +74,7 @@ impl Iteration {
         } else {
             self.feeds.clear();
             self.metrics.clear();
+            self.purposes.get_mut().clear();
         }
     }
 
@@ -84,16 +89,29 @@ impl Iteration {
     }
 
     /// The key of the purpose `name`: other numbers in every iteration, the same ones in a run that is repeated.
+    ///
+    /// # Panics
+    /// When the iteration asked for this purpose before: both would draw the same numbers. What is done several times takes one
+    /// key and [`Key::index`].
+    #[track_caller]
     pub fn key(&self, name: &str) -> Key {
+        let mut purposes = self.purposes.borrow_mut();
+        assert!(
+            !purposes.iter().any(|taken| taken == name),
+            "two purposes are called {name}: they draw the same numbers"
+        );
+        purposes.push(name.to_string());
         self.key.clocked(&self.clock.get()).named(name)
     }
 
     /// Standard normal noise, drawn on the device for the purpose `name`.
+    #[track_caller]
     pub fn normal(&self, name: &str, shape: impl Into<Shape>) -> Tensor {
         Tensor::normal(&self.device, shape, &self.key(name))
     }
 
     /// Uniform numbers on (0, 1), drawn on the device for the purpose `name`.
+    #[track_caller]
     pub fn uniform(&self, name: &str, shape: impl Into<Shape>) -> Tensor {
         Tensor::uniform(&self.device, shape, &self.key(name))
     }
@@ -136,5 +154,33 @@ impl Metric {
     pub fn keep_within(&mut self, [lo, hi]: [f64; 2], patience: u64, meaning: &'static str) -> &mut Metric {
         self.range = Some(Range { lo, hi, patience, meaning });
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn iteration() -> Iteration {
+        let mut it = Iteration::new(&Device::oracle(), &Key::new(1));
+        it.begin(0, false);
+        it
+    }
+
+    #[test]
+    fn purposes_draw_apart_and_are_free_again_in_the_next_iteration() {
+        let mut it = iteration();
+        let [a, b] = ["a", "b"].map(|name| it.normal(name, [4]).to_vec().unwrap());
+        assert_ne!(a, b);
+        it.begin(0, false);
+        assert_eq!(it.normal("a", [4]).to_vec().unwrap(), a);
+    }
+
+    #[test]
+    #[should_panic(expected = "two purposes are called noise")]
+    fn a_purpose_that_was_asked_for_before_is_refused() {
+        let it = iteration();
+        it.normal("noise", [4]);
+        it.uniform("noise", [4]);
     }
 }

@@ -76,6 +76,12 @@ impl Learner {
         Averaged { learner: self, energy, labels: None }
     }
 
+    /// [`Learner::ema`] of samples with these classes, where the energy is told any.
+    pub fn ema_labelled<'a, E: Energy + ?Sized>(&'a self, energy: &'a E, labels: &Tensor) -> Option<impl Energy + 'a> {
+        energy.labelled(labels)?;
+        Some(Averaged { learner: self, energy, labels: Some(labels.clone()) })
+    }
+
     /// What a resumed run needs, under `name`.
     pub fn state(&self, name: &str) -> Vec<(String, State)> {
         let flat = |part: &str, var: Var| (format!("{name}{part}"), State::Flat(self.params.clone(), var));
@@ -132,8 +138,7 @@ impl<E: Energy + ?Sized> Energy for Averaged<'_, E> {
     }
 
     fn labelled<'a>(&'a self, labels: &Tensor) -> Option<Box<dyn Energy + 'a>> {
-        self.energy.labelled(labels)?;
-        Some(Box::new(Averaged { learner: self.learner, energy: self.energy, labels: Some(labels.clone()) }))
+        self.learner.ema_labelled(self.energy, labels).map(|energy| Box::new(energy) as Box<dyn Energy>)
     }
 
     fn chain(&self, step: &LangevinStep, steps: usize, x_0: &Tensor, key: &Key) -> Option<Tensor> {

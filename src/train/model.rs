@@ -26,6 +26,15 @@ pub trait Model {
     /// Samples as wished, or why it cannot give such.
     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples>;
 
+    /// `n` samples of `energy`, put together from those of `terms` models like this one and at temperature 1, the way this model
+    /// samples its own, with steps 1 / terms as large (Du et al. 2021, section 5).
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where a model has no way of its own that suits any energy.
+    fn sample_composed(&self, _energy: &dyn Energy, _terms: usize, _n: usize, _key: &Key) -> Result<Samples> {
+        Err(Error::setting("this model has no rounds to sample a composition with; use langevin, mala or hmc"))
+    }
+
     /// A few samples for the pictures during training: what is at hand, or what is quick to make.
     fn preview(&self, n: usize, key: &Key) -> Result<Samples> {
         self.sample(&SampleRequest::new(n), key)

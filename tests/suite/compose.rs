@@ -124,6 +124,30 @@ fn rows_are_drawn_as_often_as_their_weights_say() {
     assert_eq!(counts(&[0.0; 3], 3), [1, 1, 1]);
 }
 
+/// E + E with half the steps moves as E does: the same samples to the bit.
+#[test]
+fn rounds_of_an_energy_and_itself_are_those_of_the_energy() {
+    let small = [
+        "data=uniform-noise:8x8x1:20",
+        "trainer.steps=1",
+        "trainer.sample_every=0",
+        "algorithm.batch=4",
+        "algorithm.langevin.steps=2",
+        "algorithm.memory.size=8",
+        "algorithm.sampling={rounds=2,plain=1,steps=3}",
+        "algorithm.energy.scales=[[4]]",
+        "algorithm.energy.width=4",
+    ];
+    let folder = trained("compose-rounds", "improved-cd/mnist", &small);
+    let open = |_| Term::open(&Registry::standard(), folder.to_str().unwrap(), &Device::oracle()).unwrap();
+    let terms = [0, 1].map(open);
+    let key = Key::new(3);
+    let both = Composition::new(&terms, Operator::And, &Ais::default(), &key).unwrap();
+    let own = terms[0].session.algorithm().sample(&SampleRequest::new(5), &key).unwrap().x;
+    assert_eq!(both.sample_in_rounds(5, &key).unwrap().to_f64().unwrap(), own.to_f64().unwrap());
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn runs_that_do_not_fit_are_refused_with_one_line() {
     let small = ["trainer.steps=1", "trainer.sample_every=0", "algorithm.batch=8", "algorithm.langevin.steps=1"];
@@ -142,6 +166,7 @@ fn runs_that_do_not_fit_are_refused_with_one_line() {
         assert!(line.contains(expected), "{line}");
     };
     refused(&["and", p, i], "shape [2]");
+    refused(&["and", p, p, "--sampler", "rounds"], "no rounds");
     refused(&["and", &format!("{p}@0"), p], "class 0 of a model that was not told classes");
     refused(&["and", &format!("{p}@x"), p], "DIR@CLASS");
     refused(&["and", p], "runs to compose = 1");

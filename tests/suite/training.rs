@@ -7,7 +7,7 @@ use ebm::data::{Augment, Dataset, Split, Values};
 use ebm::diffusion::{InitializerConfig, MlpInitializerConfig, StepRule};
 use ebm::energy::{
     ConvConfig, ConvEnergy, Energy, EnergyConfig, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy,
-    MultiScaleConfig, Weights,
+    MultiScaleConfig, Sum, Weights,
 };
 use ebm::io::{Checkpoint, RunDir};
 use ebm::nn::{Params, UNetConfig};
@@ -225,6 +225,15 @@ fn improved_contrastive_divergence_of_images_resumes_exactly() {
         let want = -((-of_0[i]).exp() + (-of_1[i]).exp()).ln();
         assert!((whole[i] - want).abs() < 1e-5, "{} against {want}", whole[i]);
     }
+    let one = |c| model.class_energy(c);
+    assert_eq!(one(1).unwrap().energy(&x).to_f64().unwrap(), of_1);
+    assert!(one(2).err().unwrap().to_string().contains("classes 0 to 1"));
+    // A class and itself, with half the steps, moves as the class does, up to rounding.
+    let twice = Sum(vec![one(1).unwrap(), one(1).unwrap()]);
+    let [both, alone] =
+        [model.sample_composed(&twice, 2, 3, &Key::new(4)), model.sample(&class(1), &Key::new(4))].map(Result::unwrap);
+    let apart = (both.x - alone.x).square().sum().item().unwrap();
+    assert!(apart < 1e-9, "{apart}");
     let plain = improved_cd::Config { conditional: false, ..config.clone() };
     let plain = ImprovedCd::new(&plain, labelled_images(), &device, &Key::new(1)).unwrap();
     assert!(plain.sample(&class(0), &Key::new(2)).err().unwrap().to_string().contains("is told none"));

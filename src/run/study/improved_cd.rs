@@ -1,35 +1,79 @@
 //! `ebm study improved-cd`: what keeps improved contrastive divergence stable.
 //!
-//! {energy part of the KL term on, off} x {entropy part on, off} x {moves of the memory on, off} x nets, trained alike on images.
+//! {energy part of the KL term on, off} x {entropy part on, off} x {moves of the memory on, off} x nets x seeds, trained alike.
 //! Du et al. 2021 show two curves over the first 1000 iterations: the energy difference of data and chains, which stays near 0
 //! with the KL term and slides without, and the gradient norms of the two parts of the loss.
 
-use super::{Study, Table};
+use super::Study;
+use super::health_curves::{Row, scores_of, write};
 use crate::error::{Error, Result};
 use crate::io::Metrics;
-use crate::io::atomic::write_bytes;
-use crate::plot::Curves;
-use crate::run::{Registry, RunConfig, Session};
+use crate::run::evaluation::{self, Effort};
+use crate::run::{Registry, RunConfig, Scores, Session};
 use std::path::{Path, PathBuf};
 
 /// What the study is told.
 #[derive(Clone, Debug)]
 pub struct ImprovedCdStudy {
-    /// The preset that the variants are made of: one of images whose memory has moves.
+    /// The preset that the variants are made of.
     pub preset: String,
     /// Iterations of each training.
     pub steps: u64,
-    /// The nets; eight trainings each.
+    /// What is switched on and off: two to the power of their number trainings for each net and seed.
+    pub switches: Vec<Switch>,
+    /// The nets.
     pub nets: Vec<Net>,
+    /// The seeds.
+    pub seeds: Vec<u64>,
     /// Settings that are changed in all trainings, `key=value`.
     pub overrides: Vec<String>,
     /// The folder of the study; what is finished in it is kept.
     pub out: PathBuf,
 }
 
+/// A part of the algorithm that may be left out; where it is on it stays as it is in the preset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// Both parts of the KL term.
+    Kl,
+    /// Its energy.
+    Energy,
+    /// Its entropy.
+    Entropy,
+    /// The moves of the memory.
+    Moves,
+}
+
+impl Switch {
+    /// All of them.
+    pub const ALL: [Switch; 4] = [Switch::Kl, Switch::Energy, Switch::Entropy, Switch::Moves];
+
+    /// Its name on the command line and in the table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Switch::Kl => "kl",
+            Switch::Energy => "energy",
+            Switch::Entropy => "entropy",
+            Switch::Moves => "moves",
+        }
+    }
+
+    /// The settings that leave it out.
+    fn off(self) -> &'static [&'static str] {
+        match self {
+            Switch::Kl => &["algorithm.kl.energy=0.0", "algorithm.kl.entropy=0.0"],
+            Switch::Energy => &["algorithm.kl.energy=0.0"],
+            Switch::Entropy => &["algorithm.kl.entropy=0.0"],
+            Switch::Moves => &["algorithm.memory.moves={kind='none'}"],
+        }
+    }
+}
+
 /// What the energy's net is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Net {
+    /// As the preset has it.
+    Preset,
     /// Convolutions alone.
     Plain,
     /// With normalisation by group.
@@ -41,62 +85,56 @@ pub enum Net {
 }
 
 impl Net {
-    /// All four.
-    pub const ALL: [Net; 4] = [Net::Plain, Net::GroupNorm, Net::Attention, Net::SpectralNorm];
+    /// All of them.
+    pub const ALL: [Net; 5] = [Net::Preset, Net::Plain, Net::GroupNorm, Net::Attention, Net::SpectralNorm];
 
-    /// Its name on the command line.
+    /// Its name on the command line and in the table.
     pub fn name(self) -> &'static str {
         match self {
+            Net::Preset => "preset",
             Net::Plain => "plain",
             Net::GroupNorm => "group-norm",
             Net::Attention => "attention",
             Net::SpectralNorm => "spectral-norm",
         }
     }
+
+    /// The settings of a net for images.
+    fn settings(self) -> Vec<String> {
+        if self == Net::Preset {
+            return Vec::new();
+        }
+        let weights = if self == Net::SpectralNorm { "spectral" } else { "plain" };
+        let (norm, attention) = (self == Net::GroupNorm, u8::from(self == Net::Attention));
+        let set = [format!("weights={weights}"), format!("norm={norm}"), format!("attention={attention}")];
+        set.map(|setting| format!("algorithm.energy.{setting}")).into()
+    }
 }
 
-/// The parts of one training.
+/// One training.
 pub struct Variant {
     net: Net,
-    energy: bool,
-    entropy: bool,
-    moves: bool,
+    seed: u64,
+    switches: Vec<(Switch, bool)>,
 }
 
 impl Variant {
-    fn of(net: Net) -> impl Iterator<Item = Variant> {
-        (0..8).map(move |i| Variant { net, energy: i & 4 == 0, entropy: i & 2 == 0, moves: i & 1 == 0 })
-    }
-
+    /// `NET-moves-no_kl-seed0`
     fn name(&self) -> String {
-        let Variant { net, energy, entropy, moves } = self;
-        let part = |on: &bool, name| if *on { format!("-{name}") } else { format!("-no_{name}") };
-        format!("{}{}{}{}", net.name(), part(energy, "kl"), part(entropy, "entropy"), part(moves, "moves"))
+        let part = |(switch, on): &(Switch, bool)| format!("-{}{}", if *on { "" } else { "no_" }, switch.name());
+        format!("{}{}-seed{}", self.net.name(), self.switches.iter().map(part).collect::<String>(), self.seed)
     }
 
-    /// The preset with the net's and this variant's switches; weights and moves that are on stay as they are there.
-    fn config(&self, study: &ImprovedCdStudy, registry: &Registry) -> Result<RunConfig> {
-        let Variant { net, energy, entropy, moves } = self;
-        let weights = if *net == Net::SpectralNorm { "spectral" } else { "plain" };
-        let mut set = vec![
-            format!("trainer.steps={}", study.steps),
-            format!("trainer.sample_every={}", study.steps),
-            format!("algorithm.energy.weights={weights}"),
-            format!("algorithm.energy.norm={}", *net == Net::GroupNorm),
-            format!("algorithm.energy.attention={}", u8::from(*net == Net::Attention)),
-        ];
+    fn config(&self, registry: &Registry, study: &ImprovedCdStudy) -> Result<RunConfig> {
+        let steps = study.steps;
+        let mut set = vec![format!("trainer.steps={steps}"), format!("trainer.sample_every={steps}")];
+        set.extend(self.net.settings());
         set.extend(study.overrides.iter().cloned());
-        let off = [(energy, "kl.energy=0.0"), (entropy, "kl.entropy=0.0"), (moves, "memory.moves={kind='none'}")];
-        set.extend(off.iter().filter(|(on, _)| !**on).map(|(_, setting)| format!("algorithm.{setting}")));
+        set.push(format!("seed={}", self.seed));
+        let off = self.switches.iter().filter(|(_, on)| !on).flat_map(|(switch, _)| switch.off());
+        set.extend(off.map(|setting| setting.to_string()));
         RunConfig::load(registry, &study.preset, &set)
     }
-}
-
-/// The curves of one training, and whether it came to its end.
-pub struct Row {
-    variant: Variant,
-    metrics: Metrics,
-    outcome: String,
 }
 
 impl Study for ImprovedCdStudy {
@@ -108,7 +146,15 @@ impl Study for ImprovedCdStudy {
     }
 
     fn variants(&self) -> Vec<Variant> {
-        self.nets.iter().flat_map(|net| Variant::of(*net)).collect()
+        let mut all = Vec::new();
+        for &net in &self.nets {
+            for bits in (0..1u32 << self.switches.len()).rev() {
+                let of = |(i, &switch): (usize, &Switch)| (switch, bits >> (self.switches.len() - 1 - i) & 1 == 1);
+                let switches: Vec<_> = self.switches.iter().enumerate().map(of).collect();
+                all.extend(self.seeds.iter().map(|&seed| Variant { net, seed, switches: switches.clone() }));
+            }
+        }
+        all
     }
 
     fn name(&self, variant: &Variant) -> String {
@@ -116,84 +162,37 @@ impl Study for ImprovedCdStudy {
     }
 
     fn config(&self, variant: &Variant, registry: &Registry) -> Result<RunConfig> {
-        variant.config(self, registry)
+        variant.config(registry, self)
     }
 
     /// A training that is stopped as unhealthy is a result.
     fn row(&self, variant: Variant, session: Result<Session>) -> Result<Row> {
-        let outcome = match session {
-            Ok(_) => "to its end".to_string(),
-            Err(Error::Diverged { step, what, .. }) => format!("stopped at {step}: {what}"),
+        let (outcome, scores) = match session {
+            Ok(session) => ("to its end".to_string(), scored(&session)?),
+            Err(Error::Diverged { step, what, .. }) => (format!("stopped at {step}: {what}"), None),
             Err(e) => return Err(e),
         };
         let metrics = Metrics::read(self.folder(&variant).join("metrics.csv"))?;
-        Ok(Row { variant, metrics, outcome })
+        Ok(Row { name: variant.name(), group: variant.net.name(), metrics, scores, outcome })
     }
 
     fn line(&self, row: &Row) -> String {
-        row.cells().join("  ")
+        row.line(&scores_of(std::slice::from_ref(row)))
     }
 
-    /// `study.md` (over the last half of the iterations), `study.csv`, and for each net `gap-NET.svg` and `gradients-NET.svg`.
     fn write(&self, rows: &[Row]) -> Result<()> {
-        let mut table = Table::new(HEAD);
-        let mut csv = Table::new("variant|step|energy_gap|gradient_norm_cd|gradient_norm_kl");
-        for row in rows {
-            table.row(row.cells());
-            let [steps, gap, cd, kl] =
-                ["step", "energy_gap", "gradient_norm_cd", "gradient_norm_kl"].map(|n| row.column(n));
-            for (i, step) in steps.iter().enumerate() {
-                let number = |column: &[f64]| column.get(i).map(f64::to_string).unwrap_or_default();
-                csv.row(vec![row.variant.name(), step.to_string(), number(gap), number(cd), number(kl)]);
-            }
-        }
-        table.markdown(self.out.join("study.md"))?;
-        csv.csv(self.out.join("study.csv"))?;
-        rows.chunk_by(|a, b| a.variant.net == b.variant.net).try_for_each(|part| draw(part, &self.out))
+        write(rows, &self.out)
     }
 }
 
-impl Row {
-    fn column(&self, name: &str) -> &[f64] {
-        self.metrics.column(name).unwrap_or_default()
+/// The scores of a model of points, computed once.
+fn scored(session: &Session) -> Result<Option<Scores>> {
+    if !evaluation::is_quick(session) {
+        return Ok(None);
     }
-
-    /// Mean and largest magnitude over the last half of the logged iterations.
-    fn last_half(&self, name: &str) -> [f64; 2] {
-        let values = self.column(name);
-        let half = &values[values.len() / 2..];
-        let mean = half.iter().sum::<f64>() / half.len().max(1) as f64;
-        [mean, half.iter().fold(0.0, |m: f64, v| m.max(v.abs()))]
-    }
-
-    fn cells(&self) -> Vec<String> {
-        let [mean, most] = self.last_half("energy_gap");
-        let [cd, kl] = ["gradient_norm_cd", "gradient_norm_kl"].map(|name| self.last_half(name)[0]);
-        let numbers = [format!("{mean:.4}"), format!("{most:.4}"), format!("{cd:.2e}"), format!("{kl:.2e}")];
-        let rest = [format!("{:.3}", kl / cd), self.outcome.clone()];
-        [self.variant.name()].into_iter().chain(numbers).chain(rest).collect()
-    }
-}
-
-const HEAD: &str = "variant | mean gap | largest gap | gradient norm CD | KL | KL / CD | outcome";
-
-/// The curves of one net.
-fn draw(rows: &[Row], out: &Path) -> Result<()> {
-    let net = rows[0].variant.net.name();
-    let mut gap = Curves::new("mean E(data) - mean E(chains)");
-    let mut gradients = Curves::new("gradient norms of the two parts").log_y();
-    for row in rows {
-        let (name, steps) = (row.variant.name(), row.column("step"));
-        gap = gap.series(&name, steps, row.column("energy_gap"));
-        for of in ["cd", "kl"] {
-            let values = row.column(&format!("gradient_norm_{of}"));
-            if values.len() == steps.len() {
-                gradients = gradients.series(&format!("{name} {of}"), steps, values);
-            }
-        }
-    }
-    write_bytes(out.join(format!("gap-{net}.svg")), gap.svg().as_bytes())?;
-    write_bytes(out.join(format!("gradients-{net}.svg")), gradients.svg().as_bytes())
+    let kept = std::fs::read_to_string(session.run.scores()).ok().and_then(|text| Scores::from_json(&text).ok());
+    let kept = kept.filter(|scores| scores.step == session.training.done());
+    kept.map_or_else(|| evaluation::evaluate(session, &Effort::default()), Ok).map(Some)
 }
 
 #[cfg(test)]
@@ -207,27 +206,49 @@ mod tests {
         let study = ImprovedCdStudy {
             preset: "improved-cd/fashion-mnist".into(),
             steps: 100,
+            switches: vec![Switch::Energy, Switch::Entropy, Switch::Moves],
             nets: Net::ALL.into(),
-            overrides: vec!["seed=3".into()],
+            seeds: vec![3, 4],
+            overrides: vec!["algorithm.batch=16".into()],
             out: "x".into(),
         };
         let registry = Registry::standard();
         let (mut texts, mut rest) = (Vec::new(), None);
-        for variant in study.nets.iter().flat_map(|net| Variant::of(*net)) {
-            let config = variant.config(&study, &registry).unwrap();
+        for variant in study.variants() {
+            let config = variant.config(&registry, &study).unwrap();
             texts.push(config.to_toml());
             let mut settings: improved_cd::Config = config.algorithm.settings().unwrap();
             let on = [settings.kl.energy > 0.0, settings.kl.entropy > 0.0, settings.memory.moves != Moves::None];
-            assert_eq!(on, [variant.energy, variant.entropy, variant.moves], "{}", variant.name());
+            assert_eq!(on.to_vec(), variant.switches.iter().map(|s| s.1).collect::<Vec<_>>(), "{}", variant.name());
+            assert_eq!((config.seed, settings.batch), (variant.seed, 16));
             (settings.kl, settings.memory.moves) = Default::default();
             let EnergyConfig::MultiScale(net) = &mut settings.energy else { panic!("a net of images") };
             let plain = crate::energy::MultiScaleConfig::default();
             (net.norm, net.weights, net.attention) = (plain.norm, plain.weights, plain.attention);
-            let same = (config.trainer, config.data, config.seed, settings);
+            let same = (config.trainer, config.data, settings);
             assert_eq!(same, *rest.get_or_insert_with(|| same.clone()), "{}", variant.name());
         }
         texts.sort();
         texts.dedup();
-        assert_eq!(texts.len(), 32);
+        assert_eq!(texts.len(), 2 * 5 * 8);
+    }
+
+    #[test]
+    fn the_kl_term_goes_as_a_whole() {
+        let study = ImprovedCdStudy {
+            preset: "improved-cd/eight-gaussians".into(),
+            steps: 10,
+            switches: vec![Switch::Kl],
+            nets: vec![Net::Preset],
+            seeds: vec![0],
+            overrides: Vec::new(),
+            out: "x".into(),
+        };
+        let variants = study.variants();
+        let names: Vec<String> = variants.iter().map(Variant::name).collect();
+        assert_eq!(names, ["preset-kl-seed0", "preset-no_kl-seed0"]);
+        let off = variants[1].config(&Registry::standard(), &study).unwrap();
+        let off: improved_cd::Config = off.algorithm.settings().unwrap();
+        assert_eq!((off.kl.energy, off.kl.entropy), (0.0, 0.0));
     }
 }

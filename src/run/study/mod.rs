@@ -3,6 +3,7 @@
 mod cdrl;
 mod compare;
 mod generalized_cd;
+mod health_curves;
 mod improved_cd;
 mod mcmc_teaching;
 mod table;
@@ -10,7 +11,7 @@ mod table;
 pub use cdrl::CdrlStudy;
 pub use compare::{CompareStudy, DATA};
 pub use generalized_cd::GcdStudy;
-pub use improved_cd::{ImprovedCdStudy, Net};
+pub use improved_cd::{ImprovedCdStudy, Net, Switch};
 pub use mcmc_teaching::McmcTeachingStudy;
 
 use super::{Registry, RunConfig, Session};
