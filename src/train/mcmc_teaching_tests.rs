@@ -2,11 +2,12 @@
 
 use super::mcmc_teaching::{Config, McmcTeaching, Teaching};
 use super::vae::{Vae, VaeConfig};
-use super::{Iteration, Proposal, Start};
+use super::{Algorithm, Iteration, Proposal, Start};
 use crate::data::{Dataset, Values};
 use crate::energy::{Energy, EnergyConfig, MlpConfig};
 use crate::nn::{Activation, AutoencoderConfig, MlpCoderConfig, Params};
 use crate::optim::AdamConfig;
+use crate::sample::Langevin;
 use crate::tensor::{Device, Key, Tensor};
 use std::f64::consts::TAU;
 
@@ -136,5 +137,42 @@ fn a_decoder_whose_chains_stand_still_learns_nothing() {
         fresh.learn(&mut it, &start, ends);
         let got = it.metrics().iter().find(|m| m.name == "vae_loss").unwrap().value.item().unwrap();
         assert!((got - loss).abs() < 1e-12, "{got}");
+    }
+}
+
+/// In dimensionless variables a step is the paper's, `x - delta^2/2 (x / s^2 - df/dx) + delta n` with `delta^2 = 2 eta s^2`.
+#[test]
+fn a_step_relative_to_the_reference_is_that_of_the_paper() {
+    let (s, eta) = (0.8, 0.1);
+    let langevin = Langevin { steps: 1, step_size: eta, ..Default::default() };
+    let config = Config { batch: 6, reference: Some(s), langevin, ..Default::default() };
+    let a = McmcTeaching::new(&config, data(), &Device::oracle(), &Key::new(3)).unwrap();
+    let (x, key) = (column(DATA.map(f64::from)), Key::new(4));
+    let got = a.langevin.run(&a.energy, &x, &key);
+    let half = eta * s * s; // delta^2 / 2
+    let drift = x.mul_scalar(1.0 / (s * s)) + a.energy.net.gradient(&x);
+    let noise = Tensor::normal(&Device::Oracle, x.shape(), &key.index(0)).mul_scalar((2.0 * half).sqrt());
+    let want = &x - drift.mul_scalar(half) + noise;
+    let off = (got - want).abs().to_f64().unwrap().into_iter().fold(0.0, f64::max);
+    assert!(off < 1e-12, "{off}");
+}
+
+/// After one iteration on other data (in the same box) the energy has changed, and the VAE has only where the data teach it.
+#[test]
+fn the_vae_sees_refined_samples_only() {
+    for teaching in [Teaching::Vae, Teaching::Coopnets, Teaching::Data] {
+        let after = |values: [f32; 6]| {
+            let data = Dataset::new("six numbers", vec![1], Values::F32(values.to_vec()));
+            let config = Config { batch: 6, teaching, ..Default::default() };
+            let a = McmcTeaching::new(&config, data, &Device::oracle(), &Key::new(3)).unwrap();
+            let mut it = Iteration::new(&Device::oracle(), &Key::new(1));
+            it.begin(0, false);
+            a.iteration(&mut it);
+            let flat = |params: &Params| params.flat().get().to_f64().unwrap();
+            (flat(&a.learner.params), flat(&a.vae.as_ref().unwrap().learner.params))
+        };
+        let (one, other) = (after(DATA), after([-1.6, 0.1, 0.2, 0.3, 0.5, 1.9]));
+        assert!(one.0 != other.0, "{teaching:?}");
+        assert_eq!(one.1 == other.1, teaching != Teaching::Data, "{teaching:?}");
     }
 }

@@ -17,7 +17,7 @@ fn teaching_config() -> mcmc_teaching::Config {
 
 #[test]
 fn variational_mcmc_teaching_resumes_exactly() {
-    for teaching in mcmc_teaching::Teaching::ALL {
+    for teaching in [mcmc_teaching::Teaching::Vae, mcmc_teaching::Teaching::None] {
         let config = mcmc_teaching::Config { teaching, ..teaching_config() };
         resumes_exactly(&format!("teaching-{}", teaching.name()), &|device| {
             let data = Dataset::load("toy:eight-gaussians:500", Split::Train).unwrap();
