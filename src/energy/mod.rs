@@ -10,6 +10,7 @@ mod reference;
 mod scale_net;
 mod scaled_inputs;
 mod stack;
+mod told;
 
 pub use analytic::{GaussianMixture, Quadratic};
 pub use compose::{AnyOf, Scaled, Sum, Without};
@@ -21,6 +22,7 @@ pub use reference::WithReference;
 pub use scale_net::Weights;
 pub use scaled_inputs::ScaledInputs;
 pub use stack::{StackConfig, StackEnergy};
+pub use told::Told;
 
 use crate::autodiff::{grad, grad_graph};
 use crate::error::{Error, Result};

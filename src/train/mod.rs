@@ -51,4 +51,4 @@ pub use proposal::{Proposal, ReplayConfig, ReplayMemory, Start};
 pub use recovery_likelihood::RecoveryLikelihood;
 pub use reservoir::{Reservoir, ReservoirConfig};
 pub use training::{Algorithm, Arriving, Metrics, Report, State, Training};
-pub use vae::{Vae, VaeConfig};
+pub use vae::{ToldVae, Vae, VaeConfig};
