@@ -11,6 +11,7 @@ mod reference;
 mod scale_net;
 mod scaled_inputs;
 mod stack;
+mod told;
 mod value;
 
 pub use crate::nn::MlpConfig;
@@ -25,6 +26,7 @@ pub use reference::WithReference;
 pub use scale_net::Weights;
 pub use scaled_inputs::ScaledInputs;
 pub use stack::{StackConfig, StackEnergy};
+pub use told::Told;
 pub use value::{AtTime, ScaledValue, Value, ValueConfig};
 
 use crate::autodiff::{grad, grad_graph};

@@ -8,11 +8,23 @@ use serde::{Deserialize, Serialize};
 
 /// `q(x | z) = N(g(z), sigma^2 I)` and `pi(z | x) = N(m(x), diag e^{2 l(x)})`, `x [N, sample...]`, `z [N, d]`.
 pub trait Autoencoder {
-    /// g(z). Training normalises with the statistics of the batch, where there is something to normalise.
-    fn decode(&self, z: &Tensor, training: bool) -> Tensor;
+    /// g(z). Training normalises with the statistics of the batch, where there is something to normalise. `class` holds one-hot
+    /// rows, for nets that are told classes.
+    fn decode(&self, z: &Tensor, class: Option<&Tensor>, training: bool) -> Tensor;
 
     /// m(x) and l(x), `[N, d]` each. `dropout` draws the dropout of a training step.
-    fn encode(&self, x: &Tensor, dropout: Option<&Key>) -> [Tensor; 2];
+    fn encode(&self, x: &Tensor, class: Option<&Tensor>, dropout: Option<&Key>) -> [Tensor; 2];
+}
+
+/// `x` `[N, D]` or `[N, H, W, C]` with the classes, one-hot rows `[N, K]`, as further coordinates or channels.
+#[track_caller]
+pub fn join(x: &Tensor, class: Option<&Tensor>) -> Tensor {
+    let Some(class) = class else { return x.clone() };
+    let (n, k) = (class.dim(0), class.dim(1));
+    match x.shape()[..] {
+        [_, h, w, _] => Tensor::concat(&[x, &class.reshape([n, 1, 1, k]).broadcast_to([n, h, w, k])], 3),
+        _ => Tensor::concat(&[x, class], 1),
+    }
 }
 
 /// Which nets to build, as it stands in a configuration file.
@@ -36,7 +48,8 @@ impl AutoencoderConfig {
         }
     }
 
-    /// Declares `encoder` and `decoder` in `scope`, for samples of shape `item` in the box `bounds` and `latent` dimensions.
+    /// Declares `encoder` and `decoder` in `scope`, for samples of shape `item` in the box `bounds`, `latent` dimensions and nets
+    /// that are told one of `classes` classes (0 for none).
     ///
     /// # Errors
     /// When the settings do not fit the samples.
@@ -46,13 +59,14 @@ impl AutoencoderConfig {
         item: &[usize],
         bounds: &[[f64; 2]],
         latent: usize,
+        classes: usize,
     ) -> Result<Box<dyn Autoencoder>> {
         match (self, item) {
             (AutoencoderConfig::Mlp(config), [dims]) => {
-                Ok(Box::new(MlpCoder::new(scope, *dims, bounds, latent, config)))
+                Ok(Box::new(MlpCoder::new(scope, *dims, bounds, [latent, classes], config)))
             }
             (AutoencoderConfig::Conv(config), &[h, w, c]) => {
-                Ok(Box::new(ConvCoder::new(scope, [h, w, c], latent, config)))
+                Ok(Box::new(ConvCoder::new(scope, [h, w, c], [latent, classes], config)))
             }
             (AutoencoderConfig::Conv(_), _) => Err(Error::setting(format!(
                 "a conv autoencoder takes images, the data are {item:?}; use vae.net.kind = \"mlp\""
@@ -90,7 +104,13 @@ pub struct MlpCoder {
 
 impl MlpCoder {
     /// Nets for points of `dims` coordinates; the smallest cube that holds `bounds` is their [-1, 1].
-    pub fn new(scope: &Scope, dims: usize, bounds: &[[f64; 2]], latent: usize, config: &MlpCoderConfig) -> MlpCoder {
+    pub fn new(
+        scope: &Scope,
+        dims: usize,
+        bounds: &[[f64; 2]],
+        [latent, classes]: [usize; 2],
+        config: &MlpCoderConfig,
+    ) -> MlpCoder {
         let [lo, hi] = bounds.iter().fold([f64::MAX, f64::MIN], |[lo, hi], b| [lo.min(b[0]), hi.max(b[1])]);
         let MlpCoderConfig { hidden, activation } = config;
         let net = |name: &str, from: usize, hidden: Vec<usize>, to: usize| {
@@ -98,8 +118,8 @@ impl MlpCoder {
             Mlp::new(&scope.scope(name), [from, to], &config)
         };
         MlpCoder {
-            encoder: net("encoder", dims, hidden.clone(), 2 * latent),
-            decoder: net("decoder", latent, hidden.iter().rev().copied().collect(), dims),
+            encoder: net("encoder", dims + classes, hidden.clone(), 2 * latent),
+            decoder: net("decoder", latent + classes, hidden.iter().rev().copied().collect(), dims),
             center: 0.5 * (lo + hi),
             radius: 0.5 * (hi - lo),
         }
@@ -107,12 +127,13 @@ impl MlpCoder {
 }
 
 impl Autoencoder for MlpCoder {
-    fn decode(&self, z: &Tensor, _: bool) -> Tensor {
-        self.decoder.forward(z).affine(self.radius, self.center)
+    fn decode(&self, z: &Tensor, class: Option<&Tensor>, _: bool) -> Tensor {
+        self.decoder.forward(&join(z, class)).affine(self.radius, self.center)
     }
 
-    fn encode(&self, x: &Tensor, _: Option<&Key>) -> [Tensor; 2] {
-        let both = self.encoder.forward(&x.affine(1.0 / self.radius, -self.center / self.radius));
+    fn encode(&self, x: &Tensor, class: Option<&Tensor>, _: Option<&Key>) -> [Tensor; 2] {
+        let u = x.affine(1.0 / self.radius, -self.center / self.radius);
+        let both = self.encoder.forward(&join(&u, class));
         let latent = both.dim(1) / 2;
         // Half of the output, as in the authors' code: l is the logarithm of a deviation.
         [both.narrow(1, 0, latent), both.narrow(1, latent, latent).mul_scalar(0.5)]

@@ -16,7 +16,7 @@ mod same_conv;
 mod unet;
 
 pub use attention::{AttentionBlock, SelfAttention};
-pub use autoencoder::{Autoencoder, AutoencoderConfig, MlpCoder, MlpCoderConfig};
+pub use autoencoder::{Autoencoder, AutoencoderConfig, MlpCoder, MlpCoderConfig, join};
 pub use conv::{Conv2d, ConvTranspose2d};
 pub use conv_coder::{ConvCoder, ConvCoderConfig, check_layers, sizes};
 pub use embedding::{Embedding, sinusoidal};

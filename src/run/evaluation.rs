@@ -180,6 +180,9 @@ fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
         latents::interpolation(session, vectors, &key.named("interpolation"))?;
     }
     if !model.supports_inpainting() {
+        if model.classes() > 0 {
+            list.extend(agreement(session, &train, &data, effort, &[0.0], key)?);
+        }
         return Ok(list);
     }
     let key_of = key.named("inpainting");
@@ -188,13 +191,20 @@ fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
     atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
     list.extend(psnr);
     if model.classes() > 0 {
-        list.extend(agreement(session, &train, &data, effort, key)?);
+        list.extend(agreement(session, &train, &data, effort, &[0.0, 0.5, 1.0, 2.0], key)?);
     }
     Ok(list)
 }
 
 /// How often samples have the class that was asked for, by guidance weight, beside the same measure of real images.
-fn agreement(session: &Session, train: &Dataset, test: &Dataset, effort: &Effort, key: &Key) -> Result<Vec<Score>> {
+fn agreement(
+    session: &Session,
+    train: &Dataset,
+    test: &Dataset,
+    effort: &Effort,
+    guidances: &[f64],
+    key: &Key,
+) -> Result<Vec<Score>> {
     let (n, classes) = (100, session.algorithm().classes() as u32);
     let references = train.select(&(0..train.len().min(10_000)).collect::<Vec<_>>());
     let asked: Vec<u32> = (0..n as u32).map(|i| i % classes).collect();
@@ -202,7 +212,7 @@ fn agreement(session: &Session, train: &Dataset, test: &Dataset, effort: &Effort
     let labels: Vec<u32> = some.iter().filter_map(|&i| Some(test.labels.as_ref()?[i])).collect();
     let real = measures::class_agreement(&test.rows(&some), &labels, &references);
     let mut list = Vec::new();
-    for guidance in [0.0, 0.5, 1.0, 2.0] {
+    for &guidance in guidances {
         let (conditions, steps, watch) = (vec![asked.clone()], effort.steps, effort.watch.clone());
         let request = SampleRequest { conditions, guidance, steps, watch, ..SampleRequest::new(n) };
         let x = checked(&session.algorithm().sample(&request, &key.named("classes"))?.x)?;

@@ -40,6 +40,7 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("mcmc-teaching/eight-gaussians", include_str!("presets/mcmc-teaching/eight-gaussians.toml")),
     ("mcmc-teaching/checkerboard", include_str!("presets/mcmc-teaching/checkerboard.toml")),
     ("mcmc-teaching/fashion-mnist-small", include_str!("presets/mcmc-teaching/fashion-mnist-small.toml")),
+    ("mcmc-teaching/mnist-small", include_str!("presets/mcmc-teaching/mnist-small.toml")),
     ("mcmc-teaching/mnist", include_str!("presets/mcmc-teaching/mnist.toml")),
     ("mcmc-teaching/fashion-mnist", include_str!("presets/mcmc-teaching/fashion-mnist.toml")),
     ("mcmc-teaching/cifar10", include_str!("presets/mcmc-teaching/cifar10.toml")),

@@ -32,7 +32,7 @@ pub(super) struct Posterior<'a> {
 
 impl Energy for Posterior<'_> {
     fn energy(&self, z: &Tensor) -> Tensor {
-        let error = (self.mask * (self.x - self.vae.decode_graph(z))).square();
+        let error = (self.mask * (self.x - self.vae.decode_graph(z, None))).square();
         let axes: Vec<i32> = (1..error.shape().rank() as i32).collect();
         let fit = error.sum_axes(&axes).mul_scalar(0.5 / (KNOWN_DEVIATION * KNOWN_DEVIATION));
         fit + z.square().sum_axes(&[1]).mul_scalar(0.5)

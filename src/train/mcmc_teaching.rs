@@ -9,9 +9,9 @@
 //! As a model: `mcmc_teaching_model.rs`; the VAE: `vae.rs`.
 
 pub use super::mcmc_teaching_config::{Config, Teaching};
-use super::{Algorithm, DataBox, Health, Iteration, Learner, Loader, NoiseStart, Proposal, State, Vae};
+use super::{Algorithm, Batch, DataBox, Health, Iteration, Learner, Loader, NoiseStart, Proposal, State, ToldVae, Vae};
 use crate::data::Dataset;
-use crate::energy::{Energy, WithReference};
+use crate::energy::{Energy, Told, WithReference};
 use crate::error::Result;
 use crate::nn::Params;
 use crate::sample::Langevin;
@@ -20,17 +20,21 @@ use std::rc::Rc;
 
 impl Algorithm for McmcTeaching {
     /// Section 2: decoder draws, refined by l Langevin steps on `E = -f` (relative to a normal law, if one is set); one Adam step of the
-    /// energy on `mean E(x_data) - mean E(x_refined)`, one of decoder and encoder on the refined samples alone.
+    /// energy on `mean E(x_data) - mean E(x_refined)`, one of decoder and encoder on the refined samples alone. With classes all nets are
+    /// told that of the sample, and a chain that of the sample beside it.
     fn iteration(&self, it: &mut Iteration) {
-        let x_data = self.scaled(&self.data.batch(it).x); // [B, sample...]
-        let start = self.proposal.propose(it, self.config.chains()); // z ~ N(0, I), x_0 = g(z): [M, sample...]
-        let x_refined = self.langevin.run(&self.energy, &start.x, &it.key("langevin"));
+        let batch = self.data.batch(it);
+        let (x_data, class) = (self.scaled(&batch.x), self.classes_of(&batch)); // [B, sample...]; one-hot [B, K], or none
+        let (energy, proposal) = (self.energy_of(class.as_ref()), self.proposal_of(class.as_ref()));
 
-        let (loss, [e_data, e_refined]) = self.energy_loss(&x_data, &x_refined);
+        let start = proposal.propose(it, self.config.chains()); // z ~ N(0, I), x_0 = g(z): [M, sample...]
+        let x_refined = self.langevin.run(&energy, &start.x, &it.key("langevin"));
+
+        let (loss, [e_data, e_refined]) = self.energy_loss(&energy.net, &x_data, &x_refined);
         let norm = self.learner.minimize(it, &loss);
-        self.energy.update_norms();
+        self.net.update_norms();
         let lesson = if self.config.teaching == Teaching::Data { &x_data } else { &x_refined };
-        self.proposal.learn(it, &start, lesson);
+        proposal.learn(it, &start, lesson);
 
         self.health.watch_energies(it, &e_data, &e_refined);
         it.metric("loss", &loss);
@@ -39,7 +43,7 @@ impl Algorithm for McmcTeaching {
     }
 
     fn state(&self) -> Vec<(String, State)> {
-        self.learner.state("energy").into_iter().chain(self.proposal.state()).collect()
+        self.learner.state("energy").into_iter().chain(self.proposal_of(None).state()).collect()
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {
@@ -60,13 +64,16 @@ impl Algorithm for McmcTeaching {
 /// An energy and the autoencoder that its chains start from, under training.
 pub struct McmcTeaching {
     pub(super) config: Config,
-    /// In the units of the nets, which are those of points, and [-1, 1] for images.
-    pub(super) energy: WithReference<Box<dyn Energy>>,
+    /// -f, in the units of the nets, which are those of points, and [-1, 1] for images.
+    net: Box<dyn Energy>,
     pub(super) learner: Learner,
     pub(super) langevin: Langevin,
-    pub(super) proposal: Rc<dyn Proposal>,
-    /// The proposal, where it is a VAE.
+    /// Where chains start, if somebody is taught.
     pub(super) vae: Option<Rc<Vae>>,
+    /// Where they start otherwise.
+    noise: Rc<NoiseStart>,
+    /// How many classes the nets are told; 0 for none.
+    pub(super) classes: usize,
     data: Loader,
     health: Health,
 }
@@ -78,40 +85,57 @@ impl McmcTeaching {
         let bounds = if data.sample_shape.len() == 3 { vec![[-1.0, 1.0]] } else { data.bounds() };
         let data_box = DataBox::new(device, &data.sample_shape, &bounds);
         let params = Params::new(device, key.named("parameters"));
-        let net = config.energy.build(&params.root(), &data.sample_shape, &bounds)?;
+        let classes = if config.conditional { data.class_count() } else { 0 };
+        // Classes are further coordinates, or channels.
+        let mut item = data.sample_shape.clone();
+        item.iter_mut().last().into_iter().for_each(|channels| *channels += classes);
+        let net = config.energy.build(&params.root(), &item, &bounds)?;
         params.check("algorithm.energy")?;
-        let energy = WithReference { net, std: config.reference };
         let vae = match config.teaching {
             Teaching::None => None,
             teaching => {
-                let how = (teaching, &config.vae_optimizer, config.ema);
-                let vae = Vae::new(&config.vae, how, &data, &bounds, device, &key.named("vae parameters"))?;
-                Some(Rc::new(vae))
+                let (how, key) = ((teaching, &config.vae_optimizer, config.ema), key.named("vae parameters"));
+                Some(Rc::new(Vae::new(&config.vae, how, &data, (&bounds, classes), device, &key)?))
             }
         };
-        let proposal: Rc<dyn Proposal> = match &vae {
-            Some(vae) => vae.clone(),
-            None => Rc::new(NoiseStart::new(&data.sample_shape, &data_box)),
-        };
-        let temperature = config.langevin.temperature * energy.temperature();
+        let temperature = config.langevin.temperature * config.reference.map_or(1.0, |s| s * s);
         let langevin = Langevin { temperature, ..config.langevin.clone() };
         let (max_energy, energy_l2, noise) = (config.max_energy, config.energy_l2, langevin.noise());
         Ok(McmcTeaching {
-            energy,
+            net,
             learner: Learner::new(&params, &config.optimizer, config.ema),
             langevin,
-            proposal,
             vae,
+            noise: Rc::new(NoiseStart::new(&data.sample_shape, &data_box)),
+            classes,
             data: Loader::new(device, data, config.batch, &key.named("batches"))?,
             health: Health { max_energy, energy_l2, noise, patience: 200, data_box },
             config: config.clone(),
         })
     }
 
+    /// E(., y) for these classes, one-hot rows, if the nets are told any.
+    pub(super) fn energy_of(&self, class: Option<&Tensor>) -> WithReference<Told<'_, dyn Energy>> {
+        WithReference { net: Told { net: &*self.net, class: class.cloned() }, std: self.config.reference }
+    }
+
+    /// Where chains of these classes start.
+    pub(super) fn proposal_of(&self, class: Option<&Tensor>) -> Rc<dyn Proposal> {
+        match &self.vae {
+            Some(vae) => Rc::new(ToldVae { vae: vae.clone(), class: class.cloned() }),
+            None => self.noise.clone(),
+        }
+    }
+
+    fn classes_of(&self, batch: &Batch) -> Option<Tensor> {
+        let labels = self.data.labels(batch).filter(|_| self.classes > 0)?;
+        Some(labels.one_hot(self.classes))
+    }
+
     /// `mean E(x_data) - mean E(x_refined)`, plus `gamma (mean E(x_data)^2 + mean E(x_refined)^2)`, and the energies. E is the net's: a
     /// reference has no parameters.
-    pub(super) fn energy_loss(&self, x_data: &Tensor, x_refined: &Tensor) -> (Tensor, [Tensor; 2]) {
-        let (e_data, e_refined) = self.energy.net.pair(x_data, x_refined);
+    pub(super) fn energy_loss(&self, net: &dyn Energy, x_data: &Tensor, x_refined: &Tensor) -> (Tensor, [Tensor; 2]) {
+        let (e_data, e_refined) = net.pair(x_data, x_refined);
         let gap = e_data.mean() - e_refined.mean();
         let gamma = self.config.energy_l2;
         let loss = if gamma > 0.0 { gap + gamma * (e_data.square().mean() + e_refined.square().mean()) } else { gap };

@@ -4,7 +4,7 @@ use super::vae::VaeConfig;
 use crate::check;
 use crate::data::Dataset;
 use crate::energy::EnergyConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::optim::AdamConfig;
 use crate::sample::Langevin;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,8 @@ pub struct Config {
     pub chains: Option<usize>,
     /// Who teaches whom.
     pub teaching: Teaching,
+    /// Whether energy, decoder and encoder are told the classes of the data.
+    pub conditional: bool,
     /// s: the energy is relative to N(0, s^2 I), and `langevin.step_size` is eta, the part by which a step shrinks x (section 5); the
     /// authors take 0.016 for images. Without it the net is the energy.
     pub reference: Option<f64>,
@@ -78,6 +80,7 @@ impl Default for Config {
             batch: 256,
             chains: None,
             teaching: Teaching::Vae,
+            conditional: false,
             reference: None,
             energy_l2: 0.0,
             max_energy: 1e4,
@@ -102,6 +105,13 @@ impl Config {
         data.check_batch("algorithm.batch", self.batch)?;
         check::within("algorithm.chains", self.chains(), 1..=check::MOST_COUNTED)?;
         check::memory("algorithm.chains", self.chains(), &data.sample_shape)?;
+        if self.conditional && data.class_count() == 0 {
+            return Err(Error::setting(format!("algorithm.conditional = true: {} has no labels", data.name)));
+        }
+        let beside = !self.conditional || self.chains() == self.batch;
+        let why =
+            format!("with classes every chain has that of a sample beside it; use algorithm.batch = {}", self.batch);
+        check::ensure(beside, "algorithm.chains", self.chains(), why)?;
         self.reference.map_or(Ok(()), |s| check::positive("algorithm.reference", s))?;
         check::not_negative("algorithm.energy_l2", self.energy_l2)?;
         check::positive("algorithm.max_energy", self.max_energy)?;

@@ -1,14 +1,16 @@
 //! The gradients of variational MCMC teaching against exact integration in one dimension.
 
 use super::mcmc_teaching::{Config, McmcTeaching, Teaching};
-use super::vae::{Vae, VaeConfig};
-use super::{Iteration, Proposal, Start};
+use super::vae::{ToldVae, Vae, VaeConfig};
+use super::{Algorithm, Iteration, Proposal, Start};
 use crate::data::{Dataset, Values};
 use crate::energy::{Energy, EnergyConfig, MlpConfig};
 use crate::nn::{Activation, AutoencoderConfig, MlpCoderConfig, Params};
 use crate::optim::AdamConfig;
+use crate::sample::Langevin;
 use crate::tensor::{Device, Key, Tensor};
 use std::f64::consts::TAU;
+use std::rc::Rc;
 
 const DATA: [f32; 6] = [-1.6, -1.1, -0.9, 0.4, 1.2, 1.9];
 
@@ -50,15 +52,16 @@ fn with_perfect_chains_the_energy_follows_the_likelihood() {
         let a = McmcTeaching::new(&config, data(), &Device::oracle(), &Key::new(3)).unwrap();
         let flat = a.learner.params.flat();
         flat.set(flat.get().mul_scalar(1.5));
-        let (grid, temperature) = (linspace(-4.0, 4.0, 4001), a.energy.temperature());
+        let energy = a.energy_of(None);
+        let (grid, temperature) = (linspace(-4.0, 4.0, 4001), energy.temperature());
         let x_data = column(DATA.map(f64::from));
         let weights = || -> Vec<f64> {
-            let e = a.energy.energy(&column(grid.iter().copied())).to_f64().unwrap();
+            let e = energy.energy(&column(grid.iter().copied())).to_f64().unwrap();
             e.into_iter().map(|e| (-e / temperature).exp()).collect()
         };
         let nll = || {
             let z: f64 = weights().iter().sum::<f64>() * 8.0 / 4000.0;
-            a.energy.energy(&x_data).mean().item().unwrap() / temperature + z.ln()
+            energy.energy(&x_data).mean().item().unwrap() / temperature + z.ln()
         };
         // The quantiles of the model: the inverse of its distribution function at (i + 1/2) / n.
         let (w, n) = (weights(), 8000);
@@ -73,17 +76,18 @@ fn with_perfect_chains_the_energy_follows_the_likelihood() {
             grid[at] + ((u - below) * total / w[at] - 0.5) * 8.0 / 4000.0
         };
         let x_refined = column((0..n).map(quantile).collect::<Vec<_>>());
-        let g = a.learner.gradient(&a.energy_loss(&x_data, &x_refined).0);
+        let g = a.learner.gradient(&a.energy_loss(&energy.net, &x_data, &x_refined).0);
         let error = check_gradient(&a.learner.params, &g, &nll);
         assert!(error < 2e-3, "reference {reference:?}: {error}");
     }
 }
 
-fn vae(kl: f64, teaching: Teaching) -> Vae {
+fn vae(kl: f64, teaching: Teaching) -> ToldVae {
     let net = MlpCoderConfig { hidden: vec![6], activation: Activation::Silu };
     let config = VaeConfig { latent: 1, kl, net: AutoencoderConfig::Mlp(net), ..Default::default() };
     let how = (teaching, &AdamConfig::default(), 0.9);
-    Vae::new(&config, how, &data(), &[[-2.0, 2.0]], &Device::oracle(), &Key::new(5)).unwrap()
+    let vae = Vae::new(&config, how, &data(), (&[[-2.0, 2.0]], 0), &Device::oracle(), &Key::new(5)).unwrap();
+    ToldVae { vae: Rc::new(vae), class: None }
 }
 
 /// The loss is w times the negative evidence lower bound of a decoder of variance w / 2, up to a constant: its gradient against that of
@@ -91,7 +95,7 @@ fn vae(kl: f64, teaching: Teaching) -> Vae {
 #[test]
 fn the_loss_of_the_vae_is_the_evidence_lower_bound_of_variance_w_half() {
     let w = 0.3;
-    let vae = vae(w, Teaching::Vae);
+    let vae = vae(w, Teaching::Vae).vae;
     let flat = vae.learner.params.flat();
     flat.set(flat.get().mul_scalar(2.0));
     // The mean over eps by the trapezoidal rule.
@@ -99,14 +103,14 @@ fn the_loss_of_the_vae_is_the_evidence_lower_bound_of_variance_w_half() {
     let pairs: Vec<[f64; 2]> = DATA.iter().flat_map(|&x| nodes.iter().map(move |&e| [f64::from(x), e])).collect();
     let weight = |e: f64| (-0.5 * e * e).exp() / TAU.sqrt() * (nodes[1] - nodes[0]) / DATA.len() as f64;
     let weights = Tensor::from_f64(&Device::Oracle, [pairs.len()], pairs.iter().map(|p| weight(p[1])).collect());
-    let parts = vae.loss(&column(pairs.iter().map(|p| p[0])), &column(pairs.iter().map(|p| p[1])), None);
+    let parts = vae.loss(&column(pairs.iter().map(|p| p[0])), None, &column(pairs.iter().map(|p| p[1])), None);
     let g = vae.learner.gradient(&((parts.error + w * parts.kl) * weights).sum());
 
     let normal = |x: f64, mean: f64, variance: f64| -0.5 * ((x - mean).powi(2) / variance + (TAU * variance).ln());
     let bound = |variance: f64| {
         let z = linspace(-12.0, 12.0, 6001);
-        let means = vae.coder.decode(&column(z.iter().copied()), false).to_f64().unwrap();
-        let [m, l] = vae.coder.encode(&column(DATA.map(f64::from)), None).map(|t| t.to_f64().unwrap());
+        let means = vae.coder.decode(&column(z.iter().copied()), None, false).to_f64().unwrap();
+        let [m, l] = vae.coder.encode(&column(DATA.map(f64::from)), None, None).map(|t| t.to_f64().unwrap());
         let of = |i: usize| -> f64 {
             let term = |(&z, &g): (&f64, &f64)| {
                 let posterior = normal(z, m[i], (2.0 * l[i]).exp());
@@ -136,5 +140,42 @@ fn a_decoder_whose_chains_stand_still_learns_nothing() {
         fresh.learn(&mut it, &start, ends);
         let got = it.metrics().iter().find(|m| m.name == "vae_loss").unwrap().value.item().unwrap();
         assert!((got - loss).abs() < 1e-12, "{got}");
+    }
+}
+
+/// In dimensionless variables a step is the paper's, `x - delta^2/2 (x / s^2 - df/dx) + delta n` with `delta^2 = 2 eta s^2`.
+#[test]
+fn a_step_relative_to_the_reference_is_that_of_the_paper() {
+    let (s, eta) = (0.8, 0.1);
+    let langevin = Langevin { steps: 1, step_size: eta, ..Default::default() };
+    let config = Config { batch: 6, reference: Some(s), langevin, ..Default::default() };
+    let a = McmcTeaching::new(&config, data(), &Device::oracle(), &Key::new(3)).unwrap();
+    let (x, key) = (column(DATA.map(f64::from)), Key::new(4));
+    let got = a.langevin.run(&a.energy_of(None), &x, &key);
+    let half = eta * s * s; // delta^2 / 2
+    let drift = x.mul_scalar(1.0 / (s * s)) + a.energy_of(None).net.gradient(&x);
+    let noise = Tensor::normal(&Device::Oracle, x.shape(), &key.index(0)).mul_scalar((2.0 * half).sqrt());
+    let want = &x - drift.mul_scalar(half) + noise;
+    let off = (got - want).abs().to_f64().unwrap().into_iter().fold(0.0, f64::max);
+    assert!(off < 1e-12, "{off}");
+}
+
+/// After one iteration on other data (in the same box) the energy has changed, and the VAE has only where the data teach it.
+#[test]
+fn the_vae_sees_refined_samples_only() {
+    for teaching in [Teaching::Vae, Teaching::Coopnets, Teaching::Data] {
+        let after = |values: [f32; 6]| {
+            let data = Dataset::new("six numbers", vec![1], Values::F32(values.to_vec()));
+            let config = Config { batch: 6, teaching, ..Default::default() };
+            let a = McmcTeaching::new(&config, data, &Device::oracle(), &Key::new(3)).unwrap();
+            let mut it = Iteration::new(&Device::oracle(), &Key::new(1));
+            it.begin(0, false);
+            a.iteration(&mut it);
+            let flat = |params: &Params| params.flat().get().to_f64().unwrap();
+            (flat(&a.learner.params), flat(&a.vae.as_ref().unwrap().learner.params))
+        };
+        let (one, other) = (after(DATA), after([-1.6, 0.1, 0.2, 0.3, 0.5, 1.9]));
+        assert!(one.0 != other.0, "{teaching:?}");
+        assert_eq!(one.1 == other.1, teaching != Teaching::Data, "{teaching:?}");
     }
 }

@@ -61,4 +61,4 @@ pub use recovery_likelihood::RecoveryLikelihood;
 pub use reservoir::{Reservoir, ReservoirConfig};
 pub use training::{Algorithm, Arriving, Metrics, Report, State, Training};
 pub use units::Units;
-pub use vae::{Vae, VaeConfig};
+pub use vae::{ToldVae, Vae, VaeConfig};

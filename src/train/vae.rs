@@ -9,49 +9,61 @@ use crate::nn::{Autoencoder, AutoencoderConfig, Params};
 use crate::optim::AdamConfig;
 use crate::tensor::{Device, Key, Tensor, no_grad};
 use serde::{Deserialize, Serialize};
+use std::rc::Rc;
 
-impl Proposal for Vae {
+impl Proposal for ToldVae {
     /// `z ~ N(0, I)`, `x_0 = g(z)`; the source is z.
     fn propose(&self, it: &mut Iteration, n: usize) -> Start {
-        let z = it.normal("latent", [n, self.config.latent]);
-        let x = no_grad(|| self.coder.decode(&z, true));
-        let noise = self.config.decoder_noise.then(|| self.deviation() * it.normal("decoder", x.shape()));
+        let ToldVae { vae, class } = self;
+        let z = it.normal("latent", [n, vae.config.latent]);
+        let x = no_grad(|| vae.coder.decode(&z, class.as_ref(), true));
+        let noise = vae.config.decoder_noise.then(|| vae.deviation() * it.normal("decoder", x.shape()));
         Start { x: noise.map_or_else(|| x.clone(), |noise| &x + noise), source: z }
     }
 
     /// One step down the mean loss of x: for a VAE with a latent vector that the encoder infers, for CoopNets with the one that x
     /// was made of.
     fn learn(&self, it: &mut Iteration, start: &Start, x: &Tensor) {
-        let loss = match self.teaching {
-            Teaching::Coopnets => square(&(x - self.coder.decode(&start.source, true))),
+        let ToldVae { vae, class } = self;
+        let loss = match vae.teaching {
+            Teaching::Coopnets => square(&(x - vae.coder.decode(&start.source, class.as_ref(), true))),
             _ => {
-                let eps = it.normal("posterior", [x.dim(0), self.config.latent]);
-                let parts = self.loss(x, &eps, Some(&it.key("dropout")));
+                let eps = it.normal("posterior", [x.dim(0), vae.config.latent]);
+                let parts = vae.loss(x, class.as_ref(), &eps, Some(&it.key("dropout")));
                 it.metric("vae_reconstruction", &parts.error.mean());
                 it.metric("vae_kl", &parts.kl.mean());
                 it.metric("active_latents", &active(&parts.mean));
-                parts.error + self.config.kl * parts.kl
+                parts.error + vae.config.kl * parts.kl
             }
         };
         let loss = loss.mean();
-        let norm = self.learner.minimize(it, &loss);
+        let norm = vae.learner.minimize(it, &loss);
         it.metric("vae_loss", &loss).limit(1e8);
         it.metric("vae_gradient_norm", &norm);
     }
 
     fn draw(&self, n: usize, key: &Key) -> Tensor {
-        let z = Tensor::normal(self.learner.params.device(), [n, self.config.latent], &key.named("latent"));
-        let x = self.decode(&z);
-        if !self.config.decoder_noise {
+        let vae = &self.vae;
+        let z = Tensor::normal(vae.learner.params.device(), [n, vae.config.latent], &key.named("latent"));
+        let x = vae.decode(&z, self.class.as_ref());
+        if !vae.config.decoder_noise {
             return x;
         }
         let noise = Tensor::normal(x.device(), x.shape(), &key.named("decoder"));
-        x + self.deviation() * noise
+        x + vae.deviation() * noise
     }
 
     fn state(&self) -> Vec<(String, State)> {
-        self.learner.state("vae")
+        self.vae.learner.state("vae")
     }
+}
+
+/// A VAE and the classes of the samples at hand.
+pub struct ToldVae {
+    /// The VAE.
+    pub vae: Rc<Vae>,
+    /// One-hot rows, for nets that are told classes.
+    pub class: Option<Tensor>,
 }
 
 /// What is kept of one pass of x through encoder and decoder.
@@ -129,43 +141,44 @@ pub struct Vae {
 }
 
 impl Vae {
-    /// Builds the nets for `data`, which lie in the box `bounds`; everything random follows from `key`.
+    /// Builds the nets for `data`, which lie in the box `bounds`, told one of `classes` classes (0 for none); everything random follows
+    /// from `key`.
     pub fn new(
         config: &VaeConfig,
         (teaching, optimizer, ema): (Teaching, &AdamConfig, f64),
         data: &Dataset,
-        bounds: &[[f64; 2]],
+        (bounds, classes): (&[[f64; 2]], usize),
         device: &Device,
         key: &Key,
     ) -> Result<Vae> {
         let params = Params::new(device, key.clone());
-        let coder = config.net.build(&params.root(), &data.sample_shape, bounds, config.latent)?;
+        let coder = config.net.build(&params.root(), &data.sample_shape, bounds, config.latent, classes)?;
         params.check("algorithm.vae")?;
         Ok(Vae { config: config.clone(), teaching, coder, learner: Learner::new(&params, optimizer, ema) })
     }
 
     /// The loss of each sample, `error + w kl`, for given eps `[N, d]`: times 1/w it is the negative evidence lower bound.
-    pub fn loss(&self, x: &Tensor, eps: &Tensor, dropout: Option<&Key>) -> Parts {
-        let [mean, log_deviation] = self.coder.encode(x, dropout);
+    pub fn loss(&self, x: &Tensor, class: Option<&Tensor>, eps: &Tensor, dropout: Option<&Key>) -> Parts {
+        let [mean, log_deviation] = self.coder.encode(x, class, dropout);
         let z = &mean + log_deviation.exp() * eps;
-        let error = square(&(x - self.coder.decode(&z, true)));
+        let error = square(&(x - self.coder.decode(&z, class, true)));
         let terms = log_deviation.affine(2.0, 1.0) - mean.square() - log_deviation.mul_scalar(2.0).exp();
         Parts { error, kl: terms.sum_axes(&[1]).mul_scalar(-0.5), mean }
     }
 
     /// g(z) with averaged parameters, as a constant.
-    pub fn decode(&self, z: &Tensor) -> Tensor {
-        no_grad(|| self.decode_graph(z))
+    pub fn decode(&self, z: &Tensor, class: Option<&Tensor>) -> Tensor {
+        no_grad(|| self.decode_graph(z, class))
     }
 
     /// g(z) with averaged parameters.
-    pub fn decode_graph(&self, z: &Tensor) -> Tensor {
-        self.learner.with_ema(|| self.coder.decode(z, false))
+    pub fn decode_graph(&self, z: &Tensor, class: Option<&Tensor>) -> Tensor {
+        self.learner.with_ema(|| self.coder.decode(z, class, false))
     }
 
-    /// A draw of pi(z | x) with averaged parameters.
+    /// A draw of pi(z | x) with averaged parameters, of nets that are not told classes.
     pub fn encode(&self, x: &Tensor, key: &Key) -> Tensor {
-        let [mean, log_deviation] = no_grad(|| self.learner.with_ema(|| self.coder.encode(x, None)));
+        let [mean, log_deviation] = no_grad(|| self.learner.with_ema(|| self.coder.encode(x, None, None)));
         let noise = Tensor::normal(x.device(), mean.shape(), key);
         mean + log_deviation.exp() * noise
     }

@@ -62,3 +62,17 @@ fn two_spirals() {
 fn swiss_roll() {
     reaches("cd/swiss-roll", &[("sw2", 0.0, 0.04), ("auc", 0.93, 1.0)]);
 }
+
+#[test]
+#[ignore = "minutes"]
+fn eight_gaussians_by_variational_mcmc_teaching() {
+    let bounds = [("modes", 8.0, 8.0), ("sw2", 0.0, 0.12), ("sw2.decoder", 0.15, 1.0), ("auc", 0.85, 0.91)];
+    reaches("mcmc-teaching/eight-gaussians", &bounds);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn checkerboard_by_variational_mcmc_teaching() {
+    let bounds = [("inside", 0.75, 1.0), ("mode_mass_deviation", 0.0, 0.05), ("sw2", 0.0, 0.12)];
+    reaches("mcmc-teaching/checkerboard", &bounds);
+}

@@ -339,6 +339,7 @@ fn settings_that_do_not_fit_name_what_they_do_not_fit() {
         (ICD, &["algorithm.conditional=true"], &["algorithm.conditional = true", "no labels"]),
         (ICD_IMAGES, &["algorithm.memory.moves={kind='plane'}"], &["turns points", "[8, 8, 1]"]),
         (ICD_IMAGES, &["algorithm.memory.moves={kind='images', flip=2.0}"], &["memory.moves", "flip = 2"]),
+        (TEACHING, &["algorithm.conditional=true"], &["algorithm.conditional = true", "no labels"]),
         (TEACHING, &["algorithm.vae.net={kind='conv'}"], &["conv autoencoder takes images", "[2]"]),
         (TEACHING_IMAGES, &["algorithm.vae.net={kind='mlp'}"], &["mlp autoencoder takes points", "[8, 8, 1]"]),
         (TEACHING_IMAGES, &["algorithm.vae.net.last=[3, 4]"], &["vae.net.last", "[3, 4, 1]"]),
