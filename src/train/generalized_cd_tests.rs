@@ -177,12 +177,12 @@ fn bellman_targets_average_to_the_exact_cost_to_go() {
     it.begin(0, false);
     let before = model.value_learner.params.flat().get();
     let mut want = 0.0;
-    for t in 0..T {
+    for (t, &sigma) in sigma.iter().enumerate() {
         let at = |t: usize| Tensor::from_f64(&Device::oracle(), [1], vec![t as f64]);
         let value = |t: usize| model.value.value(&path.states[t], &at(t)).to_f64().unwrap();
         let (here, there) = (value(t), value(t + 1));
         let (x, next) = (rows(&path.states[t]), rows(&path.states[t + 1]));
-        let squares = (0..n).map(|i| (there[i] + running(tau, &x[i], &next[i], t, sigma[t]) - here[i]).powi(2));
+        let squares = (0..n).map(|i| (there[i] + running(tau, &x[i], &next[i], t, sigma) - here[i]).powi(2));
         want += squares.sum::<f64>() / (n * T) as f64;
     }
     // The values move by 1e-3 after each t, as Adam's first step does.
@@ -227,10 +227,10 @@ fn the_path_bound_holds_and_is_tightest_at_the_mean_squared_step() {
     let path = model.sampler.roll_out(n, &Key::new(6), |_, _| None);
     model.adapt_velocities(&path);
     let s = model.velocities.get().to_f64().unwrap();
-    for t in 0..T {
+    for (t, (s, velocity)) in s.iter().zip(VELOCITY).enumerate() {
         // Var (x' - x)^2 = 2 squared^2 for each of n D draws.
         let error = 0.01 * best[t] * (2.0 / (n * D) as f64).sqrt();
-        close(s[t], 0.99 * VELOCITY[t] + 0.01 * best[t], 4.0 * error);
+        close(*s, 0.99 * velocity + 0.01 * best[t], 4.0 * error);
         let at = rows(&path.states[t + 1]);
         let variance = at.iter().flatten().map(|x| x * x).sum::<f64>() / (n * D) as f64;
         close(variance, v[t + 1], 4.0 * v[t + 1] * (2.0 / (n * D) as f64).sqrt());

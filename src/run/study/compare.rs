@@ -13,6 +13,7 @@ use crate::run::{Registry, RunConfig, Scores, Session, build, pictures};
 use crate::tensor::{Device, Key};
 use crate::train::SampleRequest;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as MapEntry;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use toml::{Table as Toml, Value};
@@ -42,12 +43,13 @@ struct Entry {
     presets: &'static [&'static str],
 }
 
-const ENTRIES: [Entry; 6] = [
+const ENTRIES: [Entry; 7] = [
     Entry { name: "DDPM, T = 5", presets: &["ddpm/eight-gaussians"] },
     Entry { name: "CD", presets: &["cd/eight-gaussians", "cd/checkerboard", "cd/two-spirals"] },
     Entry { name: "improved CD", presets: &["improved-cd/eight-gaussians"] },
     Entry { name: "DRL", presets: &["drl/checkerboard-small"] },
     Entry { name: "CDRL", presets: &["cdrl/checkerboard-small"] },
+    Entry { name: "MCMC teaching", presets: &["mcmc-teaching/eight-gaussians", "mcmc-teaching/checkerboard"] },
     Entry { name: "GCD, T = 5", presets: &["gcd/eight-gaussians"] },
 ];
 
@@ -105,9 +107,9 @@ impl CompareStudy {
                 let shares = if stages.len() == 2 { vec![2.0 / 3.0, 1.0 / 3.0] } else { vec![1.0] };
                 for ((name, config), share) in stages.into_iter().zip(shares) {
                     let key = format!("{data}, {name}");
-                    if !study.budget.contains_key(&key) {
+                    if let MapEntry::Vacant(place) = study.budget.entry(key) {
                         let each = seconds_of_an_iteration(registry, &config, device)?;
-                        study.budget.insert(key, ((seconds * share / each) as u64).max(10));
+                        place.insert(((seconds * share / each) as u64).max(10));
                     }
                 }
             }
