@@ -12,15 +12,6 @@ pub trait Value {
     fn value(&self, x: &Tensor, t: &Tensor) -> Tensor;
 }
 
-/// `scale V(x, t)`: with the temperature as scale the net's own output is the energy over the temperature, so of order one.
-pub struct ScaledValue(pub Box<dyn Value>, pub f64);
-
-impl Value for ScaledValue {
-    fn value(&self, x: &Tensor, t: &Tensor) -> Tensor {
-        self.0.value(x, t) * self.1
-    }
-}
-
 /// A value function at one time `[1]`, as an energy.
 pub struct AtTime<'a>(pub &'a dyn Value, pub &'a Tensor);
 

@@ -9,10 +9,10 @@
 //!
 //! `V(x_t, t) = E[ V(x_{t+1}, t + 1) + tau2 c_t - tau1 log sigma_t ]`, `c_t = |x_{t+1} - x_t|^2 / (2 D s_t^2)`
 
-pub use super::generalized_cd_config::{Config, TimeCost, Update, ValueLoss};
+pub use super::generalized_cd_config::{Config, TimeCost, Update};
 use super::{Algorithm, Iteration, Learner, Loader, State, Units, minimize_jointly};
 use crate::data::Dataset;
-use crate::energy::{ScaledValue, Value};
+use crate::energy::Value;
 use crate::error::Result;
 use crate::nn::Params;
 use crate::sample::{GaussianChain, RollOut, Transitions};
@@ -117,9 +117,7 @@ impl GeneralizedCd {
                 let to_go = self.value.value(&part(&next), self.at(t + 1)) + self.config.time_cost.at(t, steps);
                 costs.as_ref().map_or(to_go.clone(), |costs| to_go + part(costs))
             });
-            // In the net's own units: the energy's gradient, which shares Adam's moments, is of the order of the scale.
-            let loss =
-                (self.value.value(&path.states[t], self.at(t)) - target).square().mean() / self.config.value_scale;
+            let loss = (self.value.value(&path.states[t], self.at(t)) - target).square().mean();
             self.value_learner.update(it, &self.value_learner.gradients(&loss));
             losses.push(loss.detach().reshape([1]));
         }
@@ -146,7 +144,7 @@ impl GeneralizedCd {
         let reward = no_grad(|| self.value.value(path.end(), self.at(self.steps())));
         let all = path.draw(path.end().dim(0), &it.key("baseline"));
         let reward = reward.gather(0, &all.trajectory);
-        let loss = self.config.value_loss.of(&(self.value.value(&all.x, &all.t) - reward));
+        let loss = (self.value.value(&all.x, &all.t) - reward).square().mean();
         self.value_learner.minimize(it, &loss);
         loss
     }
@@ -199,7 +197,6 @@ impl GeneralizedCd {
             ["value parameters", "sampler parameters", "noise parameters"].map(params);
         let bounds = units.bounds(&data.bounds());
         let value = config.value.build(&of_value.root(), item, &bounds, schedule.steps())?;
-        let value = Box::new(ScaledValue(value, config.value_scale));
         of_value.check("algorithm.value")?;
         let net = config.sampler.net.build(&of_sampler.root(), item, &schedule)?;
         of_sampler.check("algorithm.sampler.net")?;

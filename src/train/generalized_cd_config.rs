@@ -7,7 +7,6 @@ use crate::energy::ValueConfig;
 use crate::error::Result;
 use crate::nn::MlpConfig;
 use crate::optim::{AdamConfig, OptimizerConfig, RateConfig};
-use crate::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Everything that can be set.
@@ -50,11 +49,6 @@ pub struct Config {
     pub noise_optimizer: OptimizerConfig,
     /// The energy and the value function.
     pub value: ValueConfig,
-    /// What the net's output is multiplied by. With the temperature tau1 / D its steps are steps of E / tau, as in contrastive
-    /// divergence; with 1 and a small tau every step of Adam moves the density a lot.
-    pub value_scale: f64,
-    /// The loss of the value steps.
-    pub value_loss: ValueLoss,
     /// How their parameters move.
     pub value_optimizer: OptimizerConfig,
 }
@@ -80,28 +74,6 @@ impl TimeCost {
             TimeCost::None => 0.0,
             TimeCost::Linear => 0.05,
             TimeCost::Sigmoid => sigmoid(left) - sigmoid(left - 1.0),
-        }
-    }
-}
-
-/// What a value step descends; both are least at the mean of the targets.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ValueLoss {
-    /// `mean (V - y)^2`, as published.
-    MeanSquare,
-    /// `sqrt(mean (V - y)^2)`: its gradient does not shrink with the error. The energy's step and the T value steps share the
-    /// moments of Adam, in which the steps with small errors, those next to the data, would drown.
-    RootMeanSquare,
-}
-
-impl ValueLoss {
-    /// The loss of errors `V - y [N]`.
-    pub(super) fn of(self, errors: &Tensor) -> Tensor {
-        let squares = errors.square().mean();
-        match self {
-            ValueLoss::MeanSquare => squares,
-            ValueLoss::RootMeanSquare => (squares + 1e-12).sqrt(),
         }
     }
 }
@@ -140,8 +112,6 @@ impl Default for Config {
             sampler_optimizer: adam(1e-4),
             noise_optimizer: adam(1e-3),
             value: ValueConfig::Timed(MlpConfig { hidden: vec![128; 3], ..Default::default() }),
-            value_scale: 1.0,
-            value_loss: ValueLoss::MeanSquare,
             value_optimizer: adam(1e-3),
         }
     }
@@ -162,7 +132,6 @@ impl Config {
         check::positive("algorithm.max_energy", self.max_energy)?;
         check::below_one("algorithm.ema", self.ema)?;
         self.value.check("algorithm.value")?;
-        check::positive("algorithm.value_scale", self.value_scale)?;
         self.sampler_optimizer.check("algorithm.sampler_optimizer")?;
         self.noise_optimizer.check("algorithm.noise_optimizer")?;
         self.value_optimizer.check("algorithm.value_optimizer")

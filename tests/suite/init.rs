@@ -41,7 +41,8 @@ fn net(session: &Session, name: &str) -> Vec<f32> {
 }
 
 /// What a run of `gcd` is told besides.
-const GCD: &[&str] = &["algorithm.value.hidden=[8]", "trainer.steps=1", "init.steps=3"];
+const GCD: &[&str] =
+    &["algorithm.value.value.hidden=[8]", "algorithm.value.energy.hidden=[8]", "trainer.steps=1", "init.steps=3"];
 
 #[test]
 fn a_sampler_starts_as_the_average_of_the_run_it_names_trained_first_where_it_is_a_preset() {
