@@ -106,7 +106,7 @@ pub struct ImprovedCdArgs {
     #[arg(long, default_value = "improved-cd/fashion-mnist")]
     preset: String,
     /// Iterations of each training.
-    #[arg(long, default_value_t = 150)]
+    #[arg(long, default_value_t = 100)]
     steps: u64,
     /// What is switched on and off, in all combinations: kl (both its parts), energy, entropy, moves.
     #[arg(long = "switch", value_name = "SWITCHES", value_delimiter = ',', value_parser = switch, default_value = "energy,entropy,moves")]

@@ -13,7 +13,7 @@ const POINTS: usize = 600;
 const BINS: usize = 60;
 const TEXT: (&str, u32) = ("sans-serif", 16);
 /// Colours that people with any colour vision tell apart (Okabe and Ito).
-const COLORS: [RGBColor; 7] = [
+const COLORS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -21,6 +21,7 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
     RGBColor(60, 60, 60),
+    RGBColor(240, 228, 66),
 ];
 
 /// A chart of one or more series with common axes.

@@ -64,7 +64,14 @@ fn head(scores: &[&str]) -> String {
     format!("{head}\n|{}\n", "---|".repeat(head.matches('|').count() - 1))
 }
 
-/// `study.md` (over the last half of the iterations), `study.csv`, and for each group `gap-GROUP.svg` and `gradients-GROUP.svg`.
+/// Files, columns and titles of the pictures.
+const PICTURES: [(&str, &str, &str); 3] = [
+    ("gap", "energy_gap", "mean E(data) - mean E(chains)"),
+    ("cd", "gradient_norm_cd", "gradient norm of the CD part"),
+    ("kl", "gradient_norm_kl", "gradient norm of the KL part"),
+];
+
+/// `study.md` (over the last half of the iterations), `study.csv`, and for each group `gap-`, `cd-` and `kl-GROUP.svg`.
 pub fn write(rows: &[Row], out: &Path) -> Result<()> {
     let scores = scores_of(rows);
     let lines: Vec<String> = rows.iter().map(|row| row.line(&scores)).collect();
@@ -81,21 +88,14 @@ pub fn write(rows: &[Row], out: &Path) -> Result<()> {
     }
     write_bytes(out.join("study.csv"), csv.as_bytes())?;
     for part in rows.chunk_by(|a, b| a.group == b.group) {
-        let group = part[0].group;
-        let mut gap = Curves::new("mean E(data) - mean E(chains)").smooth(0.8);
-        let mut gradients = Curves::new("gradient norms of the two parts").log_y().smooth(0.8);
-        for row in part {
-            let steps = row.column("step");
-            gap = gap.series(&row.name, steps, row.column("energy_gap"));
-            for of in ["cd", "kl"] {
-                let values = row.column(&format!("gradient_norm_{of}"));
-                if values.len() == steps.len() {
-                    gradients = gradients.series(&format!("{} {of}", row.name), steps, values);
-                }
+        for (file, column, title) in PICTURES {
+            let mut curves = Curves::new(title).smooth(0.8);
+            for row in part.iter().filter(|row| !row.column(column).is_empty()) {
+                curves = curves.series(&row.name, row.column("step"), row.column(column));
             }
+            let curves = if column == "energy_gap" { curves } else { curves.log_y() };
+            write_bytes(out.join(format!("{file}-{}.svg", part[0].group)), curves.svg().as_bytes())?;
         }
-        write_bytes(out.join(format!("gap-{group}.svg")), gap.svg().as_bytes())?;
-        write_bytes(out.join(format!("gradients-{group}.svg")), gradients.svg().as_bytes())?;
     }
     Ok(())
 }

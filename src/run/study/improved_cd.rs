@@ -99,15 +99,17 @@ impl Net {
         }
     }
 
-    /// The settings of a net for images.
+    /// The settings of a net for images, small: many are trained.
     fn settings(self) -> Vec<String> {
         if self == Net::Preset {
             return Vec::new();
         }
         let weights = if self == Net::SpectralNorm { "spectral" } else { "plain" };
         let (norm, attention) = (self == Net::GroupNorm, u8::from(self == Net::Attention));
-        let set = [format!("weights={weights}"), format!("norm={norm}"), format!("attention={attention}")];
-        set.map(|setting| format!("algorithm.energy.{setting}")).into()
+        let small = ["width=8", "scales=[[8, 16]]"].map(String::from);
+        let kind = [format!("weights={weights}"), format!("norm={norm}"), format!("attention={attention}")];
+        let net = small.into_iter().chain(kind).map(|setting| format!("algorithm.energy.{setting}"));
+        net.chain(["algorithm.batch=16".to_string()]).collect()
     }
 }
 
@@ -209,7 +211,7 @@ mod tests {
             switches: vec![Switch::Energy, Switch::Entropy, Switch::Moves],
             nets: Net::ALL.into(),
             seeds: vec![3, 4],
-            overrides: vec!["algorithm.batch=16".into()],
+            overrides: vec!["algorithm.batch=24".into(), "algorithm.energy.width=8".into()],
             out: "x".into(),
         };
         let registry = Registry::standard();
@@ -220,11 +222,15 @@ mod tests {
             let mut settings: improved_cd::Config = config.algorithm.settings().unwrap();
             let on = [settings.kl.energy > 0.0, settings.kl.entropy > 0.0, settings.memory.moves != Moves::None];
             assert_eq!(on.to_vec(), variant.switches.iter().map(|s| s.1).collect::<Vec<_>>(), "{}", variant.name());
-            assert_eq!((config.seed, settings.batch), (variant.seed, 16));
+            assert_eq!((config.seed, settings.batch), (variant.seed, 24));
             (settings.kl, settings.memory.moves) = Default::default();
             let EnergyConfig::MultiScale(net) = &mut settings.energy else { panic!("a net of images") };
             let plain = crate::energy::MultiScaleConfig::default();
             (net.norm, net.weights, net.attention) = (plain.norm, plain.weights, plain.attention);
+            if variant.net != Net::Preset {
+                assert_eq!(net.scales, [[8, 16]]);
+            }
+            net.scales = plain.scales;
             let same = (config.trainer, config.data, settings);
             assert_eq!(same, *rest.get_or_insert_with(|| same.clone()), "{}", variant.name());
         }
