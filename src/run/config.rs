@@ -117,6 +117,8 @@ impl RunConfig {
     pub fn check(&self) -> Result<()> {
         // Whole numbers of TOML are signed.
         check::within("seed", self.seed, 0..=i64::MAX as u64)?;
+        let first = self.init.as_ref().and_then(|init| init.steps).unwrap_or(1);
+        check::within("init.steps", first, 1..=check::MOST_COUNTED as u64)?;
         self.trainer.check()
     }
 
