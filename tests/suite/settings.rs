@@ -60,7 +60,6 @@ const WRONG_GCD: &[&str] = &[
     "algorithm.value.energy.hidden=[0]",
     "algorithm.noise_optimizer.rate.lr=-1.0",
     "init.steps=0",
-    "init.weight=1",
 ];
 
 /// Points, with variational MCMC teaching.
