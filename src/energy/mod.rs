@@ -27,7 +27,7 @@ pub use scale_net::Weights;
 pub use scaled_inputs::ScaledInputs;
 pub use stack::{StackConfig, StackEnergy};
 pub use told::Told;
-pub use value::{AtTime, Value, ValueConfig};
+pub use value::{AtTime, Times, Value, ValueConfig};
 
 use crate::autodiff::{grad, grad_graph};
 use crate::error::{Error, Result};

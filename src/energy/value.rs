@@ -8,16 +8,25 @@ use serde::{Deserialize, Serialize};
 
 /// `V(x, t)` for t = 0..=T; `V(x, T) = E(x)`.
 pub trait Value {
-    /// The cost to go of samples `x [N, ...]` at times `t` (`[N]`, or `[1]` for all): `[N]`.
-    fn value(&self, x: &Tensor, t: &Tensor) -> Tensor;
+    /// The cost to go of samples `x [N, ...]`: `[N]`.
+    fn value(&self, x: &Tensor, t: Times) -> Tensor;
 }
 
-/// A value function at one time `[1]`, as an energy.
-pub struct AtTime<'a>(pub &'a dyn Value, pub &'a Tensor);
+/// The time of some samples.
+#[derive(Clone, Copy)]
+pub enum Times<'a> {
+    /// t of all of them.
+    All(usize),
+    /// t of each of them, `[N]`.
+    Each(&'a Tensor),
+}
+
+/// A value function at one time, as an energy.
+pub struct AtTime<'a>(pub &'a dyn Value, pub usize);
 
 impl Energy for AtTime<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        self.0.value(x, self.1)
+        self.0.value(x, Times::All(self.1))
     }
 }
 
@@ -32,12 +41,15 @@ pub enum ValueConfig {
         /// E
         energy: EnergyConfig,
     },
-    /// Two nets, V of (x, t) and E.
+    /// Two nets, of (x, t) and of x, with an optimiser each.
     Separate {
-        /// V
+        /// V(x, t), or W
         value: MlpConfig,
         /// E
         energy: EnergyConfig,
+        /// Whether values are told as `V(x, t) = E(x) + W(x, t)`: what the last steps change little is known at once.
+        #[serde(default)]
+        above_energy: bool,
     },
 }
 
@@ -47,22 +59,36 @@ impl ValueConfig {
         match self {
             ValueConfig::Timed(config) => config.check(name),
             ValueConfig::Energy { energy } => energy.check(&format!("{name}.energy")),
-            ValueConfig::Separate { value, energy } => {
+            ValueConfig::Separate { value, energy, .. } => {
                 value.check(&format!("{name}.value"))?;
                 energy.check(&format!("{name}.energy"))
             }
         }
     }
 
-    /// Declares the parameters for samples of shape `item` in the box `bounds` and times 0..=`steps`.
-    pub fn build(&self, scope: &Scope, item: &[usize], bounds: &[[f64; 2]], steps: usize) -> Result<Box<dyn Value>> {
+    /// Whether E is a net of its own.
+    pub fn has_separate_energy(&self) -> bool {
+        matches!(self, ValueConfig::Separate { .. })
+    }
+
+    /// Declares the parameters for samples of shape `item` in the box `bounds` and times 0..=`steps`; those of a separate
+    /// energy in `of_energy`.
+    pub fn build(
+        &self,
+        scope: &Scope,
+        of_energy: &Scope,
+        item: &[usize],
+        bounds: &[[f64; 2]],
+        steps: usize,
+    ) -> Result<Box<dyn Value>> {
         Ok(match self {
             ValueConfig::Timed(config) => Box::new(Timed::new(scope, item, bounds, steps, config)),
             ValueConfig::Energy { energy } => Box::new(Timeless(energy.build(scope, item, bounds)?)),
-            ValueConfig::Separate { value, energy } => Box::new(Separate {
-                value: Timed::new(&scope.scope("value"), item, bounds, steps, value),
-                energy: energy.build(&scope.scope("energy"), item, bounds)?,
-                last: steps as f64,
+            ValueConfig::Separate { value, energy, above_energy } => Box::new(Separate {
+                value: Timed::new(scope, item, bounds, steps, value),
+                energy: energy.build(of_energy, item, bounds)?,
+                above_energy: *above_energy,
+                last: steps,
             }),
         })
     }
@@ -72,6 +98,8 @@ impl ValueConfig {
 struct Timed {
     net: Mlp,
     features: Tensor,
+    /// 0, ..., T: what is looked up for all samples, `[1]` each.
+    times: Vec<Tensor>,
     scale: ScaledInputs<()>,
 }
 
@@ -80,12 +108,17 @@ impl Timed {
         let features = one_hot_features(scope.device(), steps + 1);
         let inputs = item.iter().product::<usize>() + steps + 1;
         let bounds = if config.gain.is_some() { bounds } else { &[[-1.0, 1.0]] };
-        Timed { net: Mlp::new(scope, [inputs, 1], config), features, scale: ScaledInputs::to_box((), bounds) }
+        let times = (0..=steps).map(|t| Tensor::from_f64(scope.device(), [1], vec![t as f64])).collect();
+        Timed { net: Mlp::new(scope, [inputs, 1], config), features, times, scale: ScaledInputs::to_box((), bounds) }
     }
 }
 
 impl Value for Timed {
-    fn value(&self, x: &Tensor, t: &Tensor) -> Tensor {
+    fn value(&self, x: &Tensor, t: Times) -> Tensor {
+        let t = match t {
+            Times::All(t) => &self.times[t],
+            Times::Each(t) => t,
+        };
         self.net.forward(&beside_features(&self.scale.inwards(x), &self.features, t)).reshape([x.dim(0)])
     }
 }
@@ -94,7 +127,7 @@ impl Value for Timed {
 struct Timeless(Box<dyn Energy>);
 
 impl Value for Timeless {
-    fn value(&self, x: &Tensor, _: &Tensor) -> Tensor {
+    fn value(&self, x: &Tensor, _: Times) -> Tensor {
         self.0.energy(x)
     }
 }
@@ -103,12 +136,27 @@ impl Value for Timeless {
 struct Separate {
     value: Timed,
     energy: Box<dyn Energy>,
-    last: f64,
+    above_energy: bool,
+    last: usize,
+}
+
+impl Separate {
+    /// V(x, t) for t < T.
+    fn before(&self, x: &Tensor, t: Times) -> Tensor {
+        let own = self.value.value(x, t);
+        if self.above_energy { own + self.energy.energy(x) } else { own }
+    }
 }
 
 impl Value for Separate {
-    fn value(&self, x: &Tensor, t: &Tensor) -> Tensor {
-        let at_end = t.equal(&Tensor::scalar(t.device(), self.last));
-        at_end.where_(&self.energy.energy(x), &self.value.value(x, t))
+    fn value(&self, x: &Tensor, t: Times) -> Tensor {
+        match t {
+            Times::All(t) if t == self.last => self.energy.energy(x),
+            Times::All(_) => self.before(x, t),
+            Times::Each(each) => {
+                let at_end = each.equal(&Tensor::scalar(each.device(), self.last as f64));
+                at_end.where_(&self.energy.energy(x), &self.before(x, t))
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@
 pub use super::generalized_cd_config::{Config, TimeCost, Update};
 use super::{Algorithm, Iteration, Learner, Loader, State, Units, minimize_jointly};
 use crate::data::Dataset;
-use crate::energy::Value;
+use crate::energy::{Times, Value};
 use crate::error::Result;
 use crate::nn::Params;
 use crate::sample::{GaussianChain, RollOut, Transitions};
@@ -26,11 +26,11 @@ impl Algorithm for GeneralizedCd {
         self.adapt_velocities(&path); // s_t^2
 
         let gamma = self.config.energy_l2;
-        let both = self.value.value(&Tensor::concat(&[&x_pos, path.end()], 0), self.at(self.steps())); // E = V(., T)
+        let both = self.energy(&Tensor::concat(&[&x_pos, path.end()], 0));
         let (e_pos, e_neg) = (both.narrow(0, 0, x_pos.dim(0)), both.narrow(0, x_pos.dim(0), x_pos.dim(0)));
         let gap = e_pos.mean() - e_neg.mean();
         let loss = &gap + gamma * (e_pos.square().mean() + e_neg.square().mean());
-        let energy_norm = self.value_learner.minimize(it, &loss);
+        let energy_norm = self.energy_learner().minimize(it, &loss);
 
         let value_loss = match self.config.update {
             Update::Reparametrised => self.learn_values(it, &path),
@@ -62,14 +62,12 @@ impl Algorithm for GeneralizedCd {
     }
 
     fn state(&self) -> Vec<(String, State)> {
-        let nets = [("value", &self.value_learner), ("sampler", &self.sampler_learner), ("noise", &self.noise_learner)];
-        let nets = nets.into_iter().flat_map(|(name, learner)| learner.state(name));
+        let nets = self.learners().flat_map(|(name, learner)| learner.state(name));
         nets.chain([("velocities".to_string(), State::Value(self.velocities.clone()))]).collect()
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {
-        let nets = [("value", &self.value_learner), ("sampler", &self.sampler_learner), ("noise", &self.noise_learner)];
-        nets.map(|(name, learner)| (name, learner.params.numel())).to_vec()
+        self.learners().map(|(name, learner)| (name, learner.params.numel())).collect()
     }
 
     fn advice(&self) -> String {
@@ -114,10 +112,10 @@ impl GeneralizedCd {
         for t in (0..steps).rev() {
             let part = |all: &Tensor| all.narrow(0, t * n, n);
             let target = no_grad(|| {
-                let to_go = self.value.value(&part(&next), self.at(t + 1)) + self.config.time_cost.at(t, steps);
+                let to_go = self.value.value(&part(&next), Times::All(t + 1)) + self.config.time_cost.at(t, steps);
                 costs.as_ref().map_or(to_go.clone(), |costs| to_go + part(costs))
             });
-            let loss = (self.value.value(&path.states[t], self.at(t)) - target).square().mean();
+            let loss = (self.value.value(&path.states[t], Times::All(t)) - target).square().mean();
             self.value_learner.update(it, &self.value_learner.gradients(&loss));
             losses.push(loss.detach().reshape([1]));
         }
@@ -130,7 +128,7 @@ impl GeneralizedCd {
     pub(super) fn cost(&self, of: &Transitions, key: &Key) -> Tensor {
         let at = self.sampler.at_each(&of.t);
         let next = self.sampler.step(&of.x, &at, &key.named("noise"), Some(&key.named("dropout")));
-        let value = self.value_learner.params.frozen(|| self.value.value(&next, &at.next));
+        let value = self.frozen(|| self.value.value(&next, Times::Each(&at.next)));
         let cost = self.running_cost(&of.x, &next, &of.t);
         if self.config.free_steps == 0 {
             return (value + cost).mean();
@@ -141,10 +139,10 @@ impl GeneralizedCd {
 
     /// Policy gradient (Fan and Lee 2023, SFT-PG): `|V(x_t, t) - E(x_T)|^2` over all t; returns the loss.
     fn learn_baseline(&self, it: &mut Iteration, path: &RollOut) -> Tensor {
-        let reward = no_grad(|| self.value.value(path.end(), self.at(self.steps())));
+        let reward = no_grad(|| self.energy(path.end()));
         let all = path.draw(path.end().dim(0), &it.key("baseline"));
         let reward = reward.gather(0, &all.trajectory);
-        let loss = (self.value.value(&all.x, &all.t) - reward).square().mean();
+        let loss = (self.value.value(&all.x, Times::Each(&all.t)) - reward).square().mean();
         self.value_learner.minimize(it, &loss);
         loss
     }
@@ -152,9 +150,7 @@ impl GeneralizedCd {
     /// The sampler's loss by policy gradient: `(E(x_T) - V(x_t, t)) log pi(x_{t+1} | x_t)`, a mean over stored transitions and
     /// dimensions.
     pub(super) fn policy_gradient(&self, of: &Transitions) -> Tensor {
-        let advantage = no_grad(|| {
-            self.value.value(&of.end, self.at(self.steps())) - self.value.value(&of.x, &of.t) // [N]
-        });
+        let advantage = no_grad(|| self.energy(&of.end) - self.value.value(&of.x, Times::Each(&of.t))); // [N]
         let at = self.sampler.at_each(&of.t);
         let log_sigma = self.sampler.log_sigma(&at);
         let off = (&of.next - self.sampler.mean(&of.x, &at, None)) / log_sigma.exp().per_sample(&of.x);
@@ -167,9 +163,34 @@ impl GeneralizedCd {
         self.sampler.steps()
     }
 
-    /// t as a tensor `[1]`.
-    pub(super) fn at(&self, t: usize) -> &Tensor {
-        &self.sampler.at(t).t
+    /// `E(x) = V(x, T)`
+    fn energy(&self, x: &Tensor) -> Tensor {
+        self.value.value(x, Times::All(self.steps()))
+    }
+
+    /// Whoever trains the energy.
+    fn energy_learner(&self) -> &Learner {
+        self.energy_learner.as_ref().unwrap_or(&self.value_learner)
+    }
+
+    /// Runs `f` with constant parameters of E and V.
+    fn frozen<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.value_learner.params.frozen(|| self.energy_learner().params.frozen(f))
+    }
+
+    /// Runs `f` with averaged parameters of E and V.
+    pub(super) fn with_average_values<T>(&self, f: impl FnOnce() -> T) -> T {
+        match &self.energy_learner {
+            Some(energy) => energy.with_ema(|| self.value_learner.with_ema(f)),
+            None => self.value_learner.with_ema(f),
+        }
+    }
+
+    /// The nets under training, by name.
+    fn learners(&self) -> impl Iterator<Item = (&'static str, &Learner)> {
+        let energy = self.energy_learner.iter().map(|learner| ("energy", learner));
+        let rest = [("value", &self.value_learner), ("sampler", &self.sampler_learner), ("noise", &self.noise_learner)];
+        energy.chain(rest)
     }
 }
 
@@ -178,6 +199,8 @@ pub struct GeneralizedCd {
     pub(super) config: Config,
     pub(super) value: Box<dyn Value>,
     pub(super) value_learner: Learner,
+    /// E's, where it is a net of its own.
+    pub(super) energy_learner: Option<Learner>,
     pub(super) sampler: GaussianChain,
     pub(super) sampler_learner: Learner,
     pub(super) noise_learner: Learner,
@@ -193,11 +216,13 @@ impl GeneralizedCd {
         config.check(&data)?;
         let (units, item, schedule) = (Units::of(&data.sample_shape), &data.sample_shape, config.sampler.schedule());
         let params = |name: &str| Params::new(device, key.named(name));
-        let [of_value, of_sampler, of_noise] =
-            ["value parameters", "sampler parameters", "noise parameters"].map(params);
+        let [of_value, of_energy, of_sampler, of_noise] =
+            ["value parameters", "energy parameters", "sampler parameters", "noise parameters"].map(params);
         let bounds = units.bounds(&data.bounds());
-        let value = config.value.build(&of_value.root(), item, &bounds, schedule.steps())?;
+        let value = config.value.build(&of_value.root(), &of_energy.root(), item, &bounds, schedule.steps())?;
         of_value.check("algorithm.value")?;
+        of_energy.check("algorithm.value.energy")?;
+        let separate = config.value.has_separate_energy();
         let net = config.sampler.net.build(&of_sampler.root(), item, &schedule)?;
         of_sampler.check("algorithm.sampler.net")?;
         // The variance that a level adds, from the noise end.
@@ -205,6 +230,7 @@ impl GeneralizedCd {
         Ok(GeneralizedCd {
             value,
             value_learner: Learner::new(&of_value, &config.value_optimizer, config.ema),
+            energy_learner: separate.then(|| Learner::new(&of_energy, &config.energy_optimizer, config.ema)),
             sampler: GaussianChain::new(net, &of_noise.root(), &schedule, config.last_sigma, item),
             sampler_learner: Learner::new(&of_sampler, &config.sampler_optimizer, config.ema),
             noise_learner: Learner::new(&of_noise, &config.noise_optimizer, config.ema),

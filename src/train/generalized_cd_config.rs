@@ -49,8 +49,10 @@ pub struct Config {
     pub noise_optimizer: OptimizerConfig,
     /// The energy and the value function.
     pub value: ValueConfig,
-    /// How their parameters move.
+    /// How their parameters move: T + 1 updates in an iteration, T where the energy is a net of its own.
     pub value_optimizer: OptimizerConfig,
+    /// How those of an energy move that is a net of its own: one update in an iteration.
+    pub energy_optimizer: OptimizerConfig,
 }
 
 /// What a step at time t adds to the value, besides entropy and velocity.
@@ -113,6 +115,7 @@ impl Default for Config {
             noise_optimizer: adam(1e-3),
             value: ValueConfig::Timed(MlpConfig { hidden: vec![128; 3], ..Default::default() }),
             value_optimizer: adam(1e-3),
+            energy_optimizer: adam(1e-3),
         }
     }
 }
@@ -134,6 +137,7 @@ impl Config {
         self.value.check("algorithm.value")?;
         self.sampler_optimizer.check("algorithm.sampler_optimizer")?;
         self.noise_optimizer.check("algorithm.noise_optimizer")?;
-        self.value_optimizer.check("algorithm.value_optimizer")
+        self.value_optimizer.check("algorithm.value_optimizer")?;
+        self.energy_optimizer.check("algorithm.energy_optimizer")
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{GeneralizedCd, Model, SampleRequest, Samples};
 use crate::check;
-use crate::energy::{AtTime, Energy};
+use crate::energy::{AtTime, Energy, Times};
 use crate::error::Result;
 use crate::tensor::{Key, Tensor};
 
@@ -28,7 +28,7 @@ impl Model for GeneralizedCd {
         check::within("steps of this chain", steps, self.steps()..=self.steps())?;
         let guide = |x: &Tensor, t: usize| {
             (request.guidance != 0.0).then(|| {
-                let slope = self.value_learner.with_ema(|| AtTime(&*self.value, self.at(t + 1)).gradient(x));
+                let slope = self.with_average_values(|| AtTime(&*self.value, t + 1).gradient(x));
                 let sigma = self.sampler.log_sigma(self.sampler.at(t)).exp();
                 slope * sigma.mul_scalar(-request.guidance).per_sample(x)
             })
@@ -63,7 +63,7 @@ struct ValueAt<'a> {
 
 impl Energy for ValueAt<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        let GeneralizedCd { value, value_learner, units, .. } = self.of;
-        value_learner.with_ema(|| value.value(&units.inwards(x), self.of.at(self.t)))
+        let GeneralizedCd { value, units, .. } = self.of;
+        self.of.with_average_values(|| value.value(&units.inwards(x), Times::All(self.t)))
     }
 }

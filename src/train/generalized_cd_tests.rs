@@ -7,7 +7,7 @@ use super::{Iteration, Learner, Loader, Units};
 use crate::autodiff::grad;
 use crate::data::{Dataset, Values};
 use crate::diffusion::{NoiseNet, Schedule};
-use crate::energy::Value;
+use crate::energy::{Times, Value};
 use crate::nn::{Init, Param, Params};
 use crate::sample::{GaussianChain, RollOut, Transitions};
 use crate::tensor::{Device, Key, Tensor, Var};
@@ -37,7 +37,11 @@ struct QuadraticValue {
 }
 
 impl Value for QuadraticValue {
-    fn value(&self, x: &Tensor, t: &Tensor) -> Tensor {
+    fn value(&self, x: &Tensor, t: Times) -> Tensor {
+        let t = &match t {
+            Times::All(t) => Tensor::from_f64(x.device(), [1], vec![t as f64]),
+            Times::Each(t) => t.clone(),
+        };
         0.5 * self.k.get().gather(0, t) * x.square().sum_axes(&[1]) + self.b.get().gather(0, t)
     }
 }
@@ -71,6 +75,7 @@ fn model(tau1: f64, tau2: f64) -> GeneralizedCd {
     let made = GeneralizedCd {
         value: Box::new(value),
         value_learner: learner(&of_value),
+        energy_learner: None,
         sampler,
         sampler_learner: learner(&of_sampler),
         noise_learner: learner(&of_noise),
@@ -178,8 +183,7 @@ fn bellman_targets_average_to_the_exact_cost_to_go() {
     let before = model.value_learner.params.flat().get();
     let mut want = 0.0;
     for (t, &sigma) in sigma.iter().enumerate() {
-        let at = |t: usize| Tensor::from_f64(&Device::oracle(), [1], vec![t as f64]);
-        let value = |t: usize| model.value.value(&path.states[t], &at(t)).to_f64().unwrap();
+        let value = |t: usize| model.value.value(&path.states[t], Times::All(t)).to_f64().unwrap();
         let (here, there) = (value(t), value(t + 1));
         let (x, next) = (rows(&path.states[t]), rows(&path.states[t + 1]));
         let squares = (0..n).map(|i| (there[i] + running(tau, &x[i], &next[i], t, sigma) - here[i]).powi(2));
