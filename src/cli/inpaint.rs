@@ -24,6 +24,9 @@ pub struct InpaintArgs {
     /// How many ways to fill it.
     #[arg(long, default_value_t = 16)]
     n: usize,
+    /// How often each noise level is visited: going back up lets the filled part fit the known one.
+    #[arg(long, default_value_t = 4)]
+    rounds: usize,
     /// A .png or .npy file; inpainted.png in the run's folder by default.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -50,7 +53,7 @@ pub fn run(registry: &Registry, args: &InpaintArgs) -> Result<()> {
     let copies = |one: &[f32]| Tensor::new(&device, [args.n, h, w, c], &one.repeat(args.n));
     let known = Known { values: copies(&image), mask: copies(&mask) };
     let ticker = Ticker::new("samples");
-    let request = SampleRequest { known: Some(known), watch: ticker.watch(), ..request };
+    let request = SampleRequest { known: Some(known), rounds: args.rounds, watch: ticker.watch(), ..request };
     let key = Key::new(args.how.seed(session.config.seed)).named("inpainting");
     let samples = session.algorithm().sample(&request, &key)?;
     let x = evaluation::checked(&samples.x)?;

@@ -38,8 +38,11 @@ pub struct RecoveryStep {
     pub s: f64,
     /// c = s^2 / (2 sigma^2): the coupling to x_t; 0 at t = T, where the model is not conditional.
     pub coupling: f64,
-    /// sqrt(v), v = a^2 posterior variance: the noise of the initializer's proposal for y.
-    pub proposal: f64,
+    /// v = a^2 posterior variance: that of y for known x_t and x.
+    pub variance: f64,
+    /// The factors of x_t and x in the mean of y for known x_t and x:
+    /// `a (a_true (1 - abar_{t-1}) x_t + sqrt(abar_{t-1}) sigma^2 x) / (1 - abar_t)`, a_true = sqrt(abar_t / abar_{t-1}).
+    pub mean: [f64; 2],
     /// w = sigma_1 / sigma_t: the weight of the energy loss.
     pub weight: f64,
 }
@@ -66,7 +69,8 @@ impl RecoveryTable {
                 sigma,
                 s: growth.sqrt() * sigma,
                 coupling: if top { 0.0 } else { growth / 2.0 },
-                proposal: a * schedule.posterior_variance(t).sqrt(),
+                variance: a * a * schedule.posterior_variance(t),
+                mean: schedule.posterior_mean(t).map(|factor| a * factor),
                 weight: first / sigma,
             }
         };
@@ -90,8 +94,8 @@ impl RecoveryTable {
 
     /// The constants on a device, to be looked up by level.
     pub fn on(&self, device: &Device, schedule: &Schedule) -> Transitions {
-        let columns: [fn(&RecoveryStep) -> f64; 6] =
-            [|s| s.a, |s| s.sigma, |s| s.s, |s| s.coupling, |s| s.proposal, |s| s.weight];
+        let columns: [fn(&RecoveryStep) -> f64; 7] =
+            [|s| s.a, |s| s.sigma, |s| s.s, |s| s.coupling, |s| s.weight, |s| s.mean[0], |s| s.mean[1]];
         let alpha = (0..=schedule.steps()).map(|t| if t == 0 { 1.0 } else { schedule.step_alpha(t) }).collect();
         let columns: Vec<Vec<f64>> = [alpha].into_iter().chain(columns.map(|field| self.column(field))).collect();
         let rows = schedule.steps() + 1;
@@ -100,7 +104,7 @@ impl RecoveryTable {
     }
 }
 
-/// The constants of all transitions on a device, `[T + 1, 7]`.
+/// The constants of all transitions on a device, `[T + 1, 8]`.
 pub struct Transitions(Tensor);
 
 /// The constants of each sample's transition, `[N]` each; see [`RecoveryStep`].
@@ -115,10 +119,10 @@ pub struct Transition {
     pub s: Tensor,
     /// c_t
     pub coupling: Tensor,
-    /// sqrt(v_t)
-    pub proposal: Tensor,
     /// w_t
     pub weight: Tensor,
+    /// The factors of x_t and x in the mean of y for known x_t and x.
+    pub mean: [Tensor; 2],
 }
 
 impl Transitions {
@@ -126,8 +130,8 @@ impl Transitions {
     pub fn of(&self, t: &Tensor) -> Transition {
         let rows = self.0.gather(0, t);
         let column = |i: usize| rows.narrow(1, i, 1).reshape([t.numel()]);
-        let [alpha, a, sigma, s, coupling, proposal, weight] = std::array::from_fn(column);
-        Transition { alpha, a, sigma, s, coupling, proposal, weight }
+        let [alpha, a, sigma, s, coupling, weight, of_noisy, of_clean] = std::array::from_fn(column);
+        Transition { alpha, a, sigma, s, coupling, weight, mean: [of_noisy, of_clean] }
     }
 }
 
@@ -151,7 +155,7 @@ mod tests {
         printed(&table, |s| s.sigma, [0.25216, 0.42407, 0.55053, 0.67134, 0.80757, 0.96992], 5);
         printed(&table, |s| s.s * s.s, [2.543e-5, 2.437e-3, 7.843e-3, 1.651e-2, 2.944e-2, 4.788e-2], 4);
         printed(&table, |s| s.s, [0.00504, 0.04937, 0.08856, 0.12847, 0.17157, 0.21882], 3);
-        printed(&table, |s| s.proposal, [0.00720, 0.20113, 0.32473, 0.40371, 0.42237, 0.92179], 3);
+        printed(&table, |s| s.variance.sqrt(), [0.00720, 0.20113, 0.32473, 0.40371, 0.42237, 0.92179], 3);
         printed(&table, |s| s.weight, [1.0, 0.5946, 0.4580, 0.3756, 0.3122, 0.2600], 4);
         // ct2 = 1, 33.88, 64.69, ...: the coupling is 2e-4 ct2, and none at the top.
         let ct2 = [1.0, 33.88, 64.69, 91.56, 112.84];
@@ -169,6 +173,23 @@ mod tests {
         let drl = RecoveryTable::new(&Schedule::drl_t6(), StepRule::Growing { b2: 2e-4 });
         printed(&drl, |s| s.s * s.s, [2.10e-5, 1.73e-3, 4.69e-3, 7.92e-3, 1.07e-2, 1.92e-2], 3);
         printed(&drl, |s| s.weight, [1.0, 0.627, 0.512, 0.454, 0.418, 0.324], 3);
+    }
+
+    /// The law of y for known x_t and x by Bayes' rule: x_{t-1} ~ N(sqrt(abar) x, 1 - abar), x_t = a x_{t-1} + sigma eps.
+    #[test]
+    fn mean_and_variance_are_those_of_the_posterior() {
+        let schedule = Schedule::cdrl(6);
+        let table = RecoveryTable::new(&schedule, StepRule::Level { b2: 2e-3 });
+        let (x, x_t) = (0.7, -0.4);
+        for t in 1..=6 {
+            let (step, a, sigma) = (table.step(t), schedule.step_alpha(t), schedule.step_sigma(t));
+            let prior = schedule.sigma(t - 1).powi(2);
+            let precision = 1.0 / prior + (a / sigma).powi(2);
+            let mean = (schedule.alpha_bar(t - 1).sqrt() * x / prior + a * x_t / sigma.powi(2)) / precision;
+            let got = step.mean[0] * x_t + step.mean[1] * x;
+            assert!((got - step.a * mean).abs() < 1e-12, "transition {t}: {got} {}", step.a * mean);
+            assert!((step.variance - step.a.powi(2) / precision).abs() < 1e-12, "transition {t}");
+        }
     }
 
     /// s^2 = 2 sigma^2 c makes the chain exact Langevin for the conditional density.

@@ -192,6 +192,14 @@ impl Schedule {
         (1.0 - self.alpha_bar[t - 1]) / (1.0 - self.alpha_bar[t]) * self.step_sigma(t).powi(2)
     }
 
+    /// The factors of x_t and x_0 in the mean of x_{t-1} for known x_t and x_0 (DDPM, eq. 7).
+    #[track_caller]
+    pub fn posterior_mean(&self, t: usize) -> [f64; 2] {
+        let noise = 1.0 - self.alpha_bar[t];
+        let of_noisy = self.step_alpha(t) * (1.0 - self.alpha_bar[t - 1]) / noise;
+        [of_noisy, self.alpha_bar[t - 1].sqrt() * self.step_sigma(t).powi(2) / noise]
+    }
+
     /// The coefficients `[A, B, S]` of a reverse step x_{t-1} = A x_t + B eps_hat + S xi, for t = 1..=T (DDIM, eq. 12):
     ///
     /// S = eta sqrt(posterior variance), A = 1/a_t, B = sqrt(1 - abar_{t-1} - S^2) - A sqrt(1 - abar_t)

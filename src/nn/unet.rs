@@ -233,9 +233,11 @@ impl Block {
     }
 }
 
-/// The groups of a norm: 32 where they divide the channels, else the next smaller number that does.
+/// The groups of a norm: 32 from 64 channels on, of four channels in narrower nets, or the next smaller number that divides the
+/// channels. A group of one channel would normalise away what tells its mean.
 fn groups(channels: usize) -> usize {
-    (1..=32.min(channels)).rev().find(|g| channels.is_multiple_of(*g)).unwrap_or(1)
+    let most = if channels >= 64 { 32 } else { (channels / 4).max(1) };
+    (1..=most).rev().find(|g| channels.is_multiple_of(*g)).unwrap_or(1)
 }
 
 /// A 3x3 convolution with all weights and the bias zero.

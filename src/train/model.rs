@@ -97,6 +97,8 @@ pub struct SampleRequest {
     pub guidance: f64,
     /// Parts of the samples that are known.
     pub known: Option<Known>,
+    /// How often each noise level is visited where parts are known: going back up lets the rest fit them.
+    pub rounds: usize,
     /// Whether the states between the levels are wanted.
     pub trajectory: bool,
     /// Who is told how far it is.
@@ -157,6 +159,7 @@ impl SampleRequest {
             conditions: Vec::new(),
             guidance: 0.0,
             known: None,
+            rounds: 1,
             trajectory: false,
             watch: Watch::default(),
         }
@@ -168,6 +171,7 @@ impl SampleRequest {
         check::memory("n", self.n, sample_shape)?;
         check::within("steps", self.steps.unwrap_or(0), 0..=check::MOST_STEPS)?;
         check::positive("step_scale", self.step_scale)?;
+        check::within("rounds", self.rounds, 1..=check::MOST_STEPS)?;
         check::ensure(self.guidance.is_finite(), "guidance", self.guidance, "use a finite number")
     }
 
@@ -197,7 +201,8 @@ impl SampleRequest {
     /// more.
     pub fn check_plain(&self, sample_shape: &[usize]) -> Result<()> {
         self.check(sample_shape)?;
-        let SampleRequest { n: _, steps: _, step_scale, conditions, guidance, known, trajectory, watch: _ } = self;
+        let SampleRequest { n: _, steps: _, step_scale, conditions, guidance, known, rounds: _, trajectory, watch: _ } =
+            self;
         if !conditions.is_empty() || known.is_some() || *trajectory || *step_scale != 1.0 || *guidance != 0.0 {
             return Err(Error::setting(
                 "classes, guidance, known parts, trajectories and step scales need a model trained by recovery_likelihood",

@@ -1,6 +1,6 @@
 //! The settings of recovery likelihood.
 
-use super::Target;
+use super::{ProposalVariance, Target};
 use crate::check;
 use crate::data::Dataset;
 use crate::diffusion::{InitializerConfig, LevelSchedule, StepRule};
@@ -33,6 +33,12 @@ pub struct Config {
     pub flip: bool,
     /// Whether samples end with the mean of the clean data given the last level.
     pub denoise: bool,
+    /// What the score counts in it: 1 by Tweedie's formula; the published code has 2.
+    pub denoise_factor: f64,
+    /// Which nets learn.
+    pub stage: Stage,
+    /// Nets see blocks of so many by so many pixels as channels, so that full-size images cost less.
+    pub fold: usize,
     /// Training stops when a mean energy exceeds this.
     pub max_energy: f64,
     /// Decay of the moving averages of both nets' parameters.
@@ -45,8 +51,22 @@ pub struct Config {
     pub initializer: Option<InitializerConfig>,
     /// What it learns.
     pub initializer_target: Target,
+    /// The weight of the data's part beside the target "chain".
+    pub initializer_anchor: f64,
+    /// How far its proposals spread.
+    pub proposal_variance: ProposalVariance,
     /// How its parameters move.
     pub initializer_optimizer: AdamConfig,
+}
+
+/// Which nets of cooperative learning learn.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The energy, and the initializer if there is one.
+    Both,
+    /// The initializer alone, by the data: a run for others to start from (`[init]`).
+    Initializer,
 }
 
 impl Default for Config {
@@ -62,12 +82,17 @@ impl Default for Config {
             label_drop: 0.1,
             flip: false,
             denoise: true,
+            denoise_factor: 1.0,
+            stage: Stage::Both,
+            fold: 1,
             max_energy: 1e6,
             ema: 0.9999,
             energy: LevelEnergyConfig::Mlp { widths: vec![128, 256, 256, 256], embedding: 512 },
             energy_optimizer: AdamConfig::default(),
             initializer: None,
             initializer_target: Target::Chain,
+            initializer_anchor: 0.0,
+            proposal_variance: ProposalVariance::Posterior,
             initializer_optimizer: AdamConfig::default(),
         }
     }
@@ -85,6 +110,17 @@ impl Config {
         // The energy without a class scores outliers and fills in images, so it must be learnt as well.
         let learnt = !self.conditional || self.label_drop > 0.0;
         check::ensure(learnt, "algorithm.label_drop", self.label_drop, "use more than 0 where conditional = true")?;
+        check::not_negative("algorithm.denoise_factor", self.denoise_factor)?;
+        check::not_negative("algorithm.initializer_anchor", self.initializer_anchor)?;
+        let (anchor, chain) = (self.initializer_anchor, self.initializer_target == Target::Chain);
+        let beside = "use 0, or initializer_target = \"chain\"";
+        check::ensure(anchor == 0.0 || chain, "algorithm.initializer_anchor", anchor, beside)?;
+        let alone = self.stage == Stage::Initializer && self.initializer.is_none();
+        check::ensure(!alone, "algorithm.stage", "initializer", "say which net in [algorithm.initializer]")?;
+        check::within("algorithm.fold", self.fold, 1..=8)?;
+        let image = data.sample_shape.len() == 3;
+        let fits = self.fold == 1 || (image && data.sample_shape[..2].iter().all(|side| side % self.fold == 0));
+        check::ensure(fits, "algorithm.fold", self.fold, "use 1, or a divisor of the images' sides")?;
         self.step_rule.check("algorithm.step_rule")?;
         self.energy.check("algorithm.energy")?;
         self.energy_optimizer.check("algorithm.energy_optimizer")?;

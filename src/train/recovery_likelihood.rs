@@ -7,8 +7,9 @@
 //! which the second term makes narrow and easy to sample. Levels, constants and the special last level:
 //! [`RecoveryTable`]. Samples go the way back from x_T ~ N(0, I), level by level: `recovery_sampler.rs`.
 
-pub use super::recovery_config::Config;
-use super::{Algorithm, InitializerLearner, Iteration, Learner, Loader, Start, State};
+use super::initializer_learner::per_dimension;
+pub use super::recovery_config::{Config, Stage};
+use super::{Algorithm, InitializerLearner, Iteration, Learner, LevelMeans, Loader, Start, State, Units};
 use crate::data::Dataset;
 use crate::diffusion::{InitializerConfig, RecoveryTable, Schedule, Transition, Transitions};
 use crate::energy::{Energy, LevelEnergy};
@@ -26,11 +27,15 @@ impl Algorithm for RecoveryLikelihood {
         let of = self.transitions.of(&t); // a_t, sigma_t, s_t, c_t, w_t: [N] each
         let (x_t, x_below) = self.noised(it, &x, &t, &of); // x_t and x_{t-1}
         let y_pos = x_below * of.a.per_sample(&x);
+        let m = &x_t * of.mean[0].per_sample(&x) + &x * of.mean[1].per_sample(&x); // E[y | x_t, x]
 
         let start = match &self.initializer {
-            Some(g) => g.propose(it, &x_t, &condition, &of), // y_0 = g(x_t, lambda_t) + sqrt(v_t) n
+            Some(g) => g.propose(it, &x_t, &condition, &t), // y_0 = g(x_t, lambda_t) + sqrt(v_t) n
             None => Start { x: x_t.clone(), source: x_t.clone() }, // DRL
         };
+        if self.config.stage == Stage::Initializer {
+            return self.initializer.iter().for_each(|g| g.learn(it, &t, &start, &m, None));
+        }
         self.energy.update_norms();
         let energy = self.energy.at(&Tensor::concat(&[&condition, &condition], 0)); // for y_pos and y_neg
         // y <- y - 1/2 dE/dy - c_t (y - x_t) + s_t xi
@@ -41,19 +46,24 @@ impl Algorithm for RecoveryLikelihood {
         let (e_pos, e_neg) = energy.pair(&y_pos, &y_neg); // [N] each
         let loss = (&of.weight * (&e_pos - &e_neg)).mean(); // w_t = sigma_1 / sigma_t
         let norm = self.learner.minimize(it, &loss);
-        self.initializer.iter().for_each(|g| g.learn(it, &start, &y_neg, &y_pos));
+        self.initializer.iter().for_each(|g| g.learn(it, &t, &start, &m, Some(&y_neg)));
 
         it.metric("loss", &loss);
         it.metric("energy_gap", &(e_pos.mean() - e_neg.mean())).limit(self.config.max_energy);
         it.metric("energy_pos", &e_pos.mean()).limit(self.config.max_energy);
         it.metric("energy_neg", &e_neg.mean()).limit(self.config.max_energy);
         it.metric("gradient_norm", &norm);
-        it.metric("chain_displacement", &(&y_neg - &start.x.detach()).square().mean().sqrt()).limit(1e3);
+        let [wanted, moved] = [&y_pos, &y_neg].map(|y| per_dimension(&(y - &start.x))); // [N] each
+        it.metric("chain_displacement", &moved.mean().sqrt()).limit(1e3);
+        self.start_errors.report(it, "rms_start_error", &t, &wanted);
+        self.displacements.report(it, "rms_displacement", &t, &moved);
     }
 
     fn state(&self) -> Vec<(String, State)> {
-        let initializer = self.initializer.iter().flat_map(|g| g.learner.state("initializer"));
-        self.learner.state("energy").into_iter().chain(initializer).collect()
+        let means = [("start_errors", &self.start_errors), ("displacements", &self.displacements)];
+        let means = means.map(|(name, means)| (name.to_string(), means.state()));
+        let initializer = self.initializer.iter().flat_map(|g| g.state());
+        self.learner.state("energy").into_iter().chain(initializer).chain(means).collect()
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {
@@ -73,11 +83,12 @@ impl RecoveryLikelihood {
     /// Clean samples in the nets' units, mirrored at random if so set; a level for each; the index of level and class.
     fn batch(&self, it: &mut Iteration) -> (Tensor, Tensor, Tensor) {
         let (batch, levels) = (self.data.batch(it), self.config.levels as f64);
-        let (mut x, n) = (self.scaled(&batch.x), batch.x.dim(0));
+        let (mut x, n) = (batch.x.clone(), batch.x.dim(0));
         let coin = |name: &str, p: f64| it.uniform(name, [n]).less(&Tensor::scalar(it.device(), p));
         if self.config.flip && self.images() {
             x = coin("flip", 0.5).per_sample(&x).where_(&x.flip(2), &x);
         }
+        let x = self.units.inwards(&x);
         let t = ((it.uniform("level", [n]) * levels).floor() + 1.0).clamp(1.0, levels);
         let class = match self.data.labels(&batch).filter(|_| self.classes > 0) {
             Some(labels) => {
@@ -112,7 +123,11 @@ pub struct RecoveryLikelihood {
     pub(super) table: RecoveryTable,
     noising: Tensor,
     transitions: Transitions,
+    /// `mean (y_pos - y_0)^2` and `mean (y_neg - y_0)^2` of each level.
+    start_errors: LevelMeans,
+    displacements: LevelMeans,
     data: Loader,
+    pub(super) units: Units,
     /// Classes, without "none"; 0 where the nets are not told.
     pub(super) classes: usize,
 }
@@ -132,12 +147,13 @@ impl RecoveryLikelihood {
         };
         let params = Params::new(device, key.named("energy parameters"));
         let log_snr: Vec<f64> = (0..config.levels).map(|t| schedule.log_snr(t)).collect();
-        let energy = LevelEnergy::new(&params.root(), &data.sample_shape, &config.energy, &log_snr, classes)?;
+        let units = Units::of(&data.sample_shape).folded(config.fold);
+        let item = units.sample(&data.sample_shape);
+        let energy = LevelEnergy::new(&params.root(), &item, &config.energy, &log_snr, classes)?;
         params.check("algorithm.energy")?;
         let initializer = |net: &InitializerConfig| {
-            let how = (config.initializer_target, &config.initializer_optimizer, config.ema);
             let key = key.named("initializer parameters");
-            InitializerLearner::new(net, how, &schedule, &data, classes, device, &key)
+            InitializerLearner::new(net, config, (&schedule, &table), &item, classes, device, &key)
         };
         Ok(RecoveryLikelihood {
             initializer: config.initializer.as_ref().map(initializer).transpose()?,
@@ -148,6 +164,9 @@ impl RecoveryLikelihood {
             schedule,
             table,
             classes,
+            units,
+            start_errors: LevelMeans::new(device, vec![0.0; config.levels]),
+            displacements: LevelMeans::new(device, vec![0.0; config.levels]),
             data: Loader::new(device, data, config.batch, &key.named("batches"))?,
             config: config.clone(),
             device: device.clone(),

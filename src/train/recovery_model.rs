@@ -1,5 +1,6 @@
 //! Recovery likelihood as a model: its energies by level, its units, its samples.
 
+use super::recovery_likelihood::Stage;
 use super::recovery_sampler::Sampler;
 use super::{Model, RecoveryLikelihood, SampleRequest, Samples};
 use crate::energy::{ConditionedEnergy, Energy};
@@ -13,7 +14,10 @@ impl Model for RecoveryLikelihood {
     }
 
     fn energy(&self) -> Result<Box<dyn Energy + '_>> {
-        Ok(Box::new(self.marginal(1, 0)))
+        match self.has_energy() {
+            true => Ok(Box::new(self.marginal(1, 0))),
+            false => Err(Error::setting("stage = \"initializer\" trains no energy; start a run of both from this one")),
+        }
     }
 
     /// s_1^2: the energies are in units of the squared Langevin step.
@@ -51,7 +55,7 @@ impl Model for RecoveryLikelihood {
 
     fn levels(&self) -> Vec<(Box<dyn Energy + '_>, f64)> {
         let level = |t| (Box::new(self.marginal(t, 0)) as Box<dyn Energy + '_>, self.table.step(t).s.powi(2));
-        (1..=self.config.levels).map(level).collect()
+        (1..=self.config.levels).filter(|_| self.has_energy()).map(level).collect()
     }
 }
 
@@ -69,14 +73,19 @@ impl RecoveryLikelihood {
         self.data().sample_shape.len() == 3
     }
 
-    /// From the units of the data set to those of the nets: images from [0, 1] to [-1, 1], points as they are.
-    pub(super) fn scaled(&self, x: &Tensor) -> Tensor {
-        if self.images() { x * 2.0 - 1.0 } else { x.clone() }
+    /// Whether there is an energy: a first stage has an initializer alone.
+    fn has_energy(&self) -> bool {
+        self.config.stage == Stage::Both
     }
 
-    /// The way back.
-    pub(super) fn unscaled(&self, x: &Tensor) -> Tensor {
-        if self.images() { x.affine(0.5, 0.5) } else { x.clone() }
+    /// K at sampling, if no other number is wished: no chains where there is no energy.
+    pub(super) fn langevin_steps(&self) -> usize {
+        if self.has_energy() { self.config.langevin_steps } else { 0 }
+    }
+
+    /// Whether samples end with Tweedie's formula.
+    pub(super) fn denoises(&self) -> bool {
+        self.config.denoise && self.has_energy()
     }
 }
 
@@ -89,6 +98,6 @@ pub struct Marginal<'a> {
 
 impl Energy for Marginal<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        self.net.energy(&(self.of.scaled(x) * self.a))
+        self.net.energy(&(self.of.units.inwards(x) * self.a))
     }
 }

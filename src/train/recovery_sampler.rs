@@ -3,6 +3,7 @@
 //! ```text
 //! x_T ~ N(0, I)
 //! for t = T..1:   y <- g(x_t, lambda_t) + sqrt(v_t) n;   K Langevin steps on p(y | x_t);   x_{t-1} = y / a_t
+//!                 (known parts: back to x_t with fresh noise, and again, so that the rest can fit them: Lugmayr et al. 2022)
 //! x <- (x_0 - (1 - abar_0) dE_0/dx / s_1^2) / sqrt(abar_0)
 //! ```
 //!
@@ -93,11 +94,11 @@ impl<'a> Sampler<'a> {
     /// Samples `start..start + n`: the states at levels T..0 if wanted, then the result, all in the data's units.
     fn part(&self, [start, n]: [usize; 2], request: &SampleRequest, key: &Key) -> Vec<Tensor> {
         let of = self.of;
-        let shape: Vec<usize> = [n].into_iter().chain(of.data().sample_shape.iter().copied()).collect();
-        let known = request
-            .known
-            .as_ref()
-            .map(|k| Known { values: of.scaled(&k.values.narrow(0, start, n)), mask: k.mask.narrow(0, start, n) });
+        let shape: Vec<usize> = [n].into_iter().chain(of.units.sample(&of.data().sample_shape)).collect();
+        let known = request.known.as_ref().map(|k| Known {
+            values: of.units.inwards(&k.values.narrow(0, start, n)),
+            mask: of.units.rearranged(&k.mask.narrow(0, start, n)),
+        });
         let terms: Vec<(f64, Vec<u32>)> = self.terms.iter().map(|(w, classes)| (*w, part(classes, start, n))).collect();
         // The known part at level t: x* with as much noise.
         let noised = |t: usize, values: &Tensor| {
@@ -120,30 +121,36 @@ impl<'a> Sampler<'a> {
             let step = of.table.step(t);
             let key = key.named("level").index(t as u64);
             let below = at_level(t - 1);
-            let y_0 = keep(self.propose(&x, t, &terms, &key.named("proposal")), step.a, &below);
             let m = request.step_scale;
-            let langevin = LangevinStep::new(0.5 * m * m, m * step.s).coupling(m * m * step.coupling, &x);
-            let steps = request.steps.unwrap_or(of.config.langevin_steps);
-            let chain = Chain::new(steps, langevin).after_each(|y| keep(y, step.a, &below));
-            let y = chain.run(&self.energy(t, &terms), &y_0, &key.named("langevin"));
-            x = y.mul_scalar(1.0 / step.a);
+            let steps = request.steps.unwrap_or(of.langevin_steps());
+            let visit = |x: &Tensor, key: &Key| {
+                let y_0 = keep(self.propose(x, t, &terms, &key.named("proposal")), step.a, &below);
+                let langevin = LangevinStep::new(0.5 * m * m, m * step.s).coupling(m * m * step.coupling, x);
+                let chain = Chain::new(steps, langevin).after_each(|y| keep(y, step.a, &below));
+                chain.run(&self.energy(t, &terms), &y_0, &key.named("langevin")).mul_scalar(1.0 / step.a)
+            };
+            let mut next = visit(&x, &key);
+            for round in 1..known.as_ref().map_or(1, |_| request.rounds) as u64 {
+                let key = key.named("round").index(round);
+                let eps = Tensor::normal(&of.device, x.shape(), &key.named("up"));
+                x = next.mul_scalar(of.schedule.step_alpha(t)) + eps.mul_scalar(step.sigma);
+                next = visit(&x, &key);
+            }
+            x = next;
             states.push(x.clone());
         }
-        let end = if of.config.denoise { self.denoise(&x, &terms) } else { x };
+        let end = if of.denoises() { self.denoise(&x, &terms) } else { x };
         let clean = known.as_ref().map(|k| k.values.clone());
-        let end = of.unscaled(&keep(end, 1.0, &clean));
-        let end = if of.images() { end.clamp(0.0, 1.0) } else { end };
-        let mut out: Vec<Tensor> = if request.trajectory { states } else { Vec::new() };
-        out = out.iter().map(|x| of.unscaled(x)).collect();
-        out.push(end);
-        out
+        let wanted = if request.trajectory { states } else { Vec::new() };
+        wanted.iter().chain([&keep(end, 1.0, &clean)]).map(|x| of.units.outwards(x)).collect()
     }
 
     /// y_0 = g(x_t, lambda_t) + sqrt(v_t) n, or x_t where there is no initializer.
     fn propose(&self, x: &Tensor, t: usize, terms: &[(f64, Vec<u32>)], key: &Key) -> Tensor {
         let Some(initializer) = &self.of.initializer else { return x.clone() };
         let mean = |(weight, classes): &(f64, Vec<u32>)| (*weight, initializer.mean(x, &self.condition(t, classes)));
-        let noise = Tensor::normal(&self.of.device, x.shape(), key) * self.of.table.step(t).proposal;
+        let level = Tensor::full(&self.of.device, [1], t as f64);
+        let noise = Tensor::normal(&self.of.device, x.shape(), key) * initializer.deviation(&level).per_sample(x);
         sum(terms.iter().map(mean)) + noise
     }
 
@@ -158,12 +165,23 @@ impl<'a> Sampler<'a> {
         Tensor::new(&self.of.device, [classes.len()], &classes.iter().map(index).collect::<Vec<_>>())
     }
 
-    /// E[x | x_0] = (x_0 + (1 - abar_0) grad log p_0(x_0)) / sqrt(abar_0), log p_0(x_0) = -E(a_1 x_0) / s_1^2 + const.
+    /// E[x | x_0] = (x_0 + f (1 - abar_0) grad log p_0(x_0)) / sqrt(abar_0), f = 1.
     fn denoise(&self, x: &Tensor, terms: &[(f64, Vec<u32>)]) -> Tensor {
-        let (step, abar) = (self.of.table.step(1), self.of.schedule.alpha_bar(0));
-        let gradient = self.energy(1, terms).gradient(&x.mul_scalar(step.a));
-        let score = gradient.mul_scalar(-step.a / step.s.powi(2));
-        (x + &score.mul_scalar(1.0 - abar)).mul_scalar(1.0 / abar.sqrt())
+        let abar = self.of.schedule.alpha_bar(0);
+        let factor = self.of.config.denoise_factor * (1.0 - abar);
+        (x + &self.score_of(x, terms).mul_scalar(factor)).mul_scalar(1.0 / abar.sqrt())
+    }
+
+    /// grad log p_0(x_0), log p_0(x_0) = -E(a_1 x_0) / s_1^2 + const.
+    fn score_of(&self, x: &Tensor, terms: &[(f64, Vec<u32>)]) -> Tensor {
+        let step = self.of.table.step(1);
+        self.energy(1, terms).gradient(&x.mul_scalar(step.a)).mul_scalar(-step.a / step.s.powi(2))
+    }
+
+    /// The score of x_0 under what was asked for.
+    #[cfg(test)]
+    pub fn score(&self, x: &Tensor) -> Tensor {
+        self.score_of(x, &self.terms)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Recovery likelihood in one dimension, where every density can be integrated: the data are two Gaussians.
 
-use super::Training;
-use super::recovery_likelihood::{Config, RecoveryLikelihood};
+use super::recovery_likelihood::{Config, RecoveryLikelihood, Stage};
+use super::recovery_sampler::Sampler;
+use super::{Model, ProposalVariance, SampleRequest, Target, Training};
 use crate::data::{Dataset, Values};
 use crate::diffusion::{InitializerConfig, LevelSchedule, MlpInitializerConfig, RecoveryTable, Schedule, StepRule};
 use crate::energy::{Energy, LevelEnergyConfig};
@@ -136,14 +137,86 @@ fn conditional_kl(model: &RecoveryLikelihood, t: usize, shrink: f64) -> f64 {
     places.into_iter().zip(weights).map(|(x_t, w)| w * kl(x_t)).sum()
 }
 
+fn optimizer(lr: f64, steps: u64) -> AdamConfig {
+    let rate = RateConfig { lr, warmup: 20, decay_from: 2 * steps / 5, decay_until: steps, ..Default::default() };
+    AdamConfig { clip_norm: 1.0, rate, ..Default::default() }
+}
+
+fn trained(config: &Config, steps: u64) -> Training<RecoveryLikelihood> {
+    let device = Device::open().unwrap_or(Device::Oracle);
+    let model = RecoveryLikelihood::new(config, data(20_000), &device, &Key::new(5)).unwrap();
+    let mut training = Training::new(Box::new(model), &device, &Key::new(6), true);
+    (0..steps).for_each(|_| drop(pollster::block_on(training.advance())));
+    training
+}
+
+/// The law of the proposal, N(g(x_t), v_t), against that of y given x_t, by integration at every level: g is the mean, the learnt
+/// v_t the mean variance. Noise that x_t and x_{t-1} share must not show in it.
+#[test]
+fn proposals_that_learn_the_data_have_the_mean_and_variance_of_the_exact_posterior() {
+    let steps = 600;
+    let config = Config {
+        batch: 512,
+        stage: Stage::Initializer,
+        ema: 0.99,
+        initializer: Some(InitializerConfig::Mlp(MlpInitializerConfig { width: 64 })),
+        initializer_optimizer: optimizer(5e-3, steps),
+        initializer_target: Target::Data,
+        proposal_variance: ProposalVariance::Learnt,
+        ..Default::default()
+    };
+    let training = trained(&config, steps);
+    let model = training.algorithm();
+    let (schedule, g) = (&model.schedule, model.initializer.as_ref().unwrap());
+    for t in 1..=6 {
+        // Where x_t lies: 41 places over the range that holds all but a thousandth, weighted by its density.
+        let places: Vec<f64> = (0..41).map(|i| -2.6 + 5.2 * f64::from(i) / 40.0).collect();
+        let weights = normalised(places.iter().map(|&x_t| log_marginal(schedule, t, x_t)));
+        let [x_t, level] = [places.clone(), vec![t as f64]].map(|v| Tensor::from_f64(&model.device, [v.len()], v));
+        let means = g.mean(&x_t.reshape([places.len(), 1]), &(&level - 1.0)).to_f64().unwrap();
+        let exact: Vec<(f64, f64)> = places.iter().map(|&x_t| moments(&posterior(schedule, t, x_t))).collect();
+        let mean = |of: &dyn Fn(usize) -> f64| weights.iter().enumerate().map(|(i, w)| w * of(i)).sum::<f64>();
+        let (variance, off) = (mean(&|i| exact[i].1), mean(&|i| (means[i] - exact[i].0).powi(2)));
+        let learnt = g.deviation(&level).to_f64().unwrap()[0].powi(2);
+        println!("transition {t}: error of g {off:.5}, variance {variance:.5}, learnt {learnt:.5}");
+        assert!(off < 0.02 * variance + 1e-3, "transition {t}: mean squared error {off} of g, variance {variance}");
+        assert!((learnt / variance - 1.0).abs() < 0.12 || (t == 1 && learnt < 2e-3), "{t}: {learnt} of {variance}");
+    }
+    // And its samples, without an energy, have the data's mean and variance, within what normal steps can do.
+    let x = model.sample(&SampleRequest::new(4000), &Key::new(7)).unwrap().x.to_f64().unwrap();
+    let distance = kolmogorov(&x);
+    assert!(distance < 0.08, "the distribution function is off by {distance}");
+}
+
+/// The exact law of y = a_t x_{t-1} given x_t, at all levels; at t = T, too, where the energy is a marginal.
+fn posterior(schedule: &Schedule, t: usize, x_t: f64) -> Vec<f64> {
+    let (true_a, sigma) = (schedule.step_alpha(t), schedule.step_sigma(t));
+    let a = if t == schedule.steps() { 1.0 } else { true_a };
+    normalised(
+        grid().map(|y| log_marginal(schedule, t - 1, y / a) - (x_t - true_a * y / a).powi(2) / (2.0 * sigma * sigma)),
+    )
+}
+
+/// The largest difference between the distribution function of samples and the data's.
+fn kolmogorov(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let step = 2.0 * WIDTH / (CELLS - 1) as f64;
+    let density = |x: f64| {
+        DATA.iter().map(|(w, m, s)| w * (-(x - m).powi(2) / (2.0 * s * s)).exp() / (s * 2.506_628_3)).sum::<f64>()
+    };
+    let mut below = 0.0;
+    let off = grid().map(|x| {
+        below += step * density(x);
+        let found = sorted.partition_point(|v| *v <= x + 0.5 * step) as f64 / sorted.len() as f64;
+        (found - below).abs()
+    });
+    off.fold(0.0, f64::max)
+}
+
 /// Trained energies agree with the exact conditionals at every level: signs, scales and the factor a_t.
 #[test]
 fn trained_energies_agree_with_the_exact_conditionals() {
-    let optimizer = |lr| AdamConfig {
-        clip_norm: 1.0,
-        rate: RateConfig { lr, warmup: 20, decay_from: 100, decay_until: STEPS, ..Default::default() },
-        ..Default::default()
-    };
     let config = Config {
         batch: 256,
         step_rule: StepRule::Level { b2: 1e-3 },
@@ -151,9 +224,9 @@ fn trained_energies_agree_with_the_exact_conditionals() {
         denoise: false,
         ema: 0.98,
         energy: LevelEnergyConfig::Mlp { widths: vec![32, 32], embedding: 32 },
-        energy_optimizer: optimizer(5e-3),
+        energy_optimizer: optimizer(5e-3, STEPS),
         initializer: Some(InitializerConfig::Mlp(MlpInitializerConfig { width: 32 })),
-        initializer_optimizer: optimizer(5e-3),
+        initializer_optimizer: optimizer(5e-3, STEPS),
         ..Default::default()
     };
     let drl = Config {
@@ -163,12 +236,12 @@ fn trained_energies_agree_with_the_exact_conditionals() {
         initializer: None,
         ..config.clone()
     };
-    let device = Device::open().unwrap_or(Device::Oracle);
-    for config in [config, drl] {
+    let images = Config { step_rule: StepRule::Growing { b2: 2e-3 }, ..config.clone() };
+    for config in [config, images, drl] {
+        let device = Device::open().unwrap_or(Device::Oracle);
         let model = RecoveryLikelihood::new(&config, data(20_000), &device, &Key::new(5)).unwrap();
         let before: Vec<f64> = (1..=6).map(|t| conditional_kl(&model, t, model.table.step(t).a)).collect();
-        let mut training = Training::new(Box::new(model), &device, &Key::new(6), true);
-        (0..STEPS).for_each(|_| drop(pollster::block_on(training.advance())));
+        let training = trained(&config, STEPS);
         let model = training.algorithm();
         for t in 1..=6 {
             let a = model.table.step(t).a;
@@ -182,5 +255,29 @@ fn trained_energies_agree_with_the_exact_conditionals() {
             // Where a_t is far from 1, forgetting it shows.
             assert!(!(3..6).contains(&t) || kl < 0.5 * without, "transition {t}: {kl}, without a_t {without}");
         }
+        let x = model.sample(&SampleRequest::new(4000), &Key::new(7)).unwrap().x.to_f64().unwrap();
+        let distance = kolmogorov(&x);
+        println!("{:?}: the distribution function is off by {distance:.4}", config.schedule);
+        assert!(distance < 0.1, "the distribution function of samples is off by {distance}");
+        the_score_in_tweedies_formula_is_that_of_the_density(model);
+    }
+}
+
+/// The score of x_0 against finite differences of log p_0 = -E / T, of the energy and the temperature that the model shows.
+fn the_score_in_tweedies_formula_is_that_of_the_density(model: &RecoveryLikelihood) {
+    let (places, h) = ([-2.0, -1.0, 0.2, 0.6, 1.4, 2.0], 1e-2);
+    let at =
+        |shift: f64| Tensor::from_f64(&model.device, [places.len(), 1], places.iter().map(|x| x + shift).collect());
+    let sampler = Sampler::new(model, &SampleRequest::new(places.len())).unwrap();
+    let score = sampler.score(&at(0.0)).to_f64().unwrap();
+    let log_density = |shift: f64| {
+        let energy = model.energy().unwrap().energy(&at(shift)).to_f64().unwrap();
+        energy.iter().map(|e| -e / model.temperature()).collect::<Vec<f64>>()
+    };
+    let (above, below) = (log_density(h), log_density(-h));
+    let most = score.iter().fold(0.0f64, |most, s| most.max(s.abs()));
+    for (i, score) in score.into_iter().enumerate() {
+        let want = (above[i] - below[i]) / (2.0 * h);
+        assert!((score - want).abs() < 0.02 * most, "score {score} at {}, differences say {want}", places[i]);
     }
 }

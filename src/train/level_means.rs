@@ -1,0 +1,71 @@
+//! Running means by noise level.
+
+use super::{Iteration, State};
+use crate::tensor::{Device, Tensor, Var};
+
+/// `m_t <- d m_t + (1 - d) mean of the samples at level t`, where the batch has any; t = 1..=T.
+pub struct LevelMeans(Var);
+
+/// d
+const DECAY: f64 = 0.98;
+
+impl LevelMeans {
+    /// Means of T levels that start at these values.
+    pub fn new(device: &Device, start: Vec<f64>) -> LevelMeans {
+        LevelMeans(Var::new(&Tensor::from_f64(device, [start.len()], start)))
+    }
+
+    /// Takes in `values [N]` of samples at levels `t [N]`.
+    pub fn update(&self, t: &Tensor, values: &Tensor) {
+        let (n, levels) = (t.numel(), self.0.get().numel());
+        let at = (t - 1.0).one_hot(levels); // [N, T]
+        let sums = values.detach().reshape([1, n]).matmul(&at).reshape([levels]);
+        let counts = at.sum_axes(&[0]);
+        let means = sums / counts.clamp(1.0, n as f64);
+        let gains = counts.clamp(0.0, 1.0) * (1.0 - DECAY);
+        self.0.set(self.0.get() + gains * (means - self.0.get()));
+    }
+
+    /// The means, `[T]`.
+    pub fn get(&self) -> Tensor {
+        self.0.get()
+    }
+
+    /// The means at levels `t`.
+    pub fn at(&self, t: &Tensor) -> Tensor {
+        self.0.get().gather(0, &(t - 1.0))
+    }
+
+    /// Takes in `values` and reports the roots of the means, `name_1` to `name_T`.
+    pub fn report(&self, it: &mut Iteration, name: &str, t: &Tensor, values: &Tensor) {
+        self.update(t, values);
+        let roots = self.get().sqrt();
+        for i in 0..roots.numel() {
+            it.metric(format!("{name}_{}", i + 1), &roots.narrow(0, i, 1));
+        }
+    }
+
+    /// What a resumed run needs.
+    pub fn state(&self) -> State {
+        State::Value(self.0.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_levels_with_samples_move() {
+        let device = Device::oracle();
+        let means = LevelMeans::new(&device, vec![1.0, 2.0, 3.0]);
+        let [t, values] =
+            [vec![1.0, 3.0, 3.0], vec![5.0, 4.0, 8.0]].map(|values| Tensor::from_f64(&device, [3], values));
+        means.update(&t, &values);
+        let want = [0.98 + 0.02 * 5.0, 2.0, 0.98 * 3.0 + 0.02 * 6.0];
+        let got = means.get().to_f64().unwrap();
+        // Variables are kept as f32.
+        assert!(got.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-6), "{got:?}");
+        assert_eq!(means.at(&t).to_f64().unwrap()[2], got[2]);
+    }
+}
