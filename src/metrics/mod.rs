@@ -4,12 +4,14 @@
 
 mod auc;
 mod average_precision;
+mod frechet;
 mod grid;
 mod modes;
 mod sliced_wasserstein;
 
 pub use auc::{Auc, auc};
 pub use average_precision::{AveragePrecision, average_precision};
+pub use frechet::{Frechet, frechet};
 pub use grid::{Grid, Nll};
 pub use modes::{ModeScore, SupportScore, mode_score, support_score};
 pub use sliced_wasserstein::{Floor, SlicedWasserstein, floor, sliced_wasserstein};

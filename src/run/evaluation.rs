@@ -2,13 +2,12 @@
 
 use super::ais::{Ais, Base, grid_log_z};
 use super::measures::{self, Reference};
-use super::{Score, Scores, Session, latents, outliers, pictures};
+use super::{Score, Scores, Session, image_scores, latents, outliers, pictures};
 use crate::data::{Dataset, Split};
 use crate::energy::{Energy, Scaled};
 use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::metrics::auc;
-use crate::plot;
 use crate::tensor::{Key, Tensor};
 use crate::train::{SampleRequest, Watch};
 
@@ -51,7 +50,7 @@ pub fn evaluate(session: &Session, effort: &Effort) -> Result<Scores> {
     let mut skipped = Vec::new();
     let mut scores = match session.data.sample_shape.len() {
         1 => points(session, effort, spec, &key)?,
-        _ => images(session, effort, spec, &key)?,
+        _ => images(session, effort, spec, &mut skipped, &key)?,
     };
     if let Some(ais) = &effort.ais {
         scores.push(log_z(session, ais, &key.named("ais"))?);
@@ -151,7 +150,7 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
     Ok(list)
 }
 
-fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<Vec<Score>> {
+fn images(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<String>, key: &Key) -> Result<Vec<Score>> {
     let (model, device) = (session.algorithm(), &session.device);
     let stages = pictures::stages(model, &session.bounds(), &key.named("stages"))?;
     if !model.supports_inpainting() && !model.samples_quickly() && stages.is_none() {
@@ -179,53 +178,25 @@ fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
         list.extend(latents::reconstruction(session, vectors, &data, &key.named("reconstruction"))?);
         latents::interpolation(session, vectors, &key.named("interpolation"))?;
     }
-    if !model.supports_inpainting() {
-        if model.classes() > 0 {
-            list.extend(agreement(session, &train, &data, effort, &[0.0], key)?);
-        }
-        return Ok(list);
+    match image_scores::judged(session, [&train, &data], effort, &key.named("features")) {
+        Ok(scores) => list.extend(scores),
+        // Unlabelled images have no classifier.
+        Err(why @ Error::Setting(_)) => skipped.push(format!("frechet: {why}")),
+        Err(why) => return Err(why),
     }
-    let key_of = key.named("inpainting");
-    let request = SampleRequest { steps: effort.steps, watch: effort.watch.clone(), ..SampleRequest::new(64) };
-    let (psnr, picture) = measures::inpainting(model, device, [&train, &data], &request, &key_of)?;
-    atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
-    list.extend(psnr);
-    if model.classes() > 0 {
-        list.extend(agreement(session, &train, &data, effort, &[0.0, 0.5, 1.0, 2.0], key)?);
+    if model.supports_inpainting() {
+        let key_of = key.named("inpainting");
+        let (steps, watch) = (effort.steps, effort.watch.clone());
+        let request = SampleRequest { steps, watch, rounds: ROUNDS, ..SampleRequest::new(64) };
+        let (psnr, picture) = measures::inpainting(model, device, [&train, &data], &request, &key_of)?;
+        atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
+        list.extend(psnr);
     }
     Ok(list)
 }
 
-/// How often samples have the class that was asked for, by guidance weight, beside the same measure of real images.
-fn agreement(
-    session: &Session,
-    train: &Dataset,
-    test: &Dataset,
-    effort: &Effort,
-    guidances: &[f64],
-    key: &Key,
-) -> Result<Vec<Score>> {
-    let (n, classes) = (100, session.algorithm().classes() as u32);
-    let references = train.select(&(0..train.len().min(10_000)).collect::<Vec<_>>());
-    let asked: Vec<u32> = (0..n as u32).map(|i| i % classes).collect();
-    let some: Vec<usize> = (0..test.len().min(500)).collect();
-    let labels: Vec<u32> = some.iter().filter_map(|&i| Some(test.labels.as_ref()?[i])).collect();
-    let real = measures::class_agreement(&test.rows(&some), &labels, &references);
-    let mut list = Vec::new();
-    for &guidance in guidances {
-        let (conditions, steps, watch) = (vec![asked.clone()], effort.steps, effort.watch.clone());
-        let request = SampleRequest { conditions, guidance, steps, watch, ..SampleRequest::new(n) };
-        let x = checked(&session.algorithm().sample(&request, &key.named("classes"))?.x)?;
-        if let &[n, h, w, c] = &x.shape()[..] {
-            let picture = plot::grid(&x.to_vec()?, [n, h, w, c], classes as usize);
-            atomic::write_bytes(session.run.plot(&format!("guidance-{guidance}.png")), &picture.png())?;
-        }
-        let value = measures::class_agreement(&x.to_vec()?, &asked, &references);
-        let score = Score::new(format!("class_agreement.w_{guidance}"), value).against("test images", real);
-        list.push(score.note("by the nearest of 10 000 training images").of(n));
-    }
-    Ok(list)
-}
+/// Visits of each level where a part of an image is filled in.
+const ROUNDS: usize = 4;
 
 /// The samples, if all of them are numbers.
 ///

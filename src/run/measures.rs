@@ -251,13 +251,15 @@ pub fn inpainting(
         let (count, sum) = errors.fold((0.0, 0.0), |(k, s), e| (k + 1.0, s + e * e));
         -10.0 * (sum / count).max(1e-6).log10()
     };
-    let psnr = |x: &[f32]| (0..n).map(|image| psnr_of(x, image)).sum::<f64>() / n as f64;
-    let note = "right half from the left; PSNR in dB";
-    let baseline_psnr = psnr(&baseline);
-    let scores = vec![
-        Score::new("inpainting.one_sample", psnr(&draws[0])).note(note).of(n),
-        Score::new("inpainting.mean_of_8", psnr(&mean)).against("mean image", baseline_psnr).note(note).of(n),
-    ];
+    let baseline_psnr = (0..n).map(|image| psnr_of(&baseline, image)).sum::<f64>() / n as f64;
+    let psnr = |name: &str, x: &[f32]| {
+        let all: Vec<f64> = (0..n).map(|image| psnr_of(x, image)).collect();
+        let value = all.iter().sum::<f64>() / n as f64;
+        let squares: f64 = all.iter().map(|v| (v - value).powi(2)).sum();
+        let score = Score::new(name, value).error((squares / (n * n.max(2) - n) as f64).sqrt());
+        score.against("mean image", baseline_psnr).note("right half from the left; PSNR in dB").of(n)
+    };
+    let scores = vec![psnr("inpainting.one_sample", &draws[0]), psnr("inpainting.mean_of_8", &mean)];
     let halves: Vec<f32> = truth.iter().zip(&mask).map(|(v, m)| if *m == 1.0 { *v } else { 0.5 }).collect();
     let columns = n.min(16);
     let rows: Vec<f32> = [&truth, &halves, &draws[0], &mean, &baseline]
@@ -269,19 +271,3 @@ pub fn inpainting(
 
 /// Samples whose mean estimates the posterior mean of an inpainted image.
 pub const MEAN_OF: usize = 8;
-
-/// The fraction of images `[n, sample...]` whose nearest neighbour among `references` (Euclidean, pixels) has the class
-/// they were asked for.
-pub fn class_agreement(images: &[f32], asked: &[u32], references: &Dataset) -> f64 {
-    let size = references.sample_len();
-    let labels = references.labels.as_deref().unwrap_or_default();
-    let rows = references.rows(&(0..references.len()).collect::<Vec<_>>());
-    let distance = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum::<f32>();
-    let nearest = |x: &[f32]| {
-        let all = rows.chunks_exact(size).map(|row| distance(x, row));
-        let best = all.enumerate().min_by(|a, b| a.1.total_cmp(&b.1));
-        best.map(|(i, _)| labels[i])
-    };
-    let right = images.chunks_exact(size).zip(asked).filter(|(x, class)| nearest(x) == Some(**class)).count();
-    right as f64 / asked.len() as f64
-}

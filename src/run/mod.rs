@@ -95,9 +95,11 @@
 //! ```
 
 pub mod ais;
+mod classifier;
 pub mod compose;
 pub mod config;
 pub mod evaluation;
+mod image_scores;
 mod init;
 mod latents;
 pub mod measures;

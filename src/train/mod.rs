@@ -4,6 +4,7 @@
 //! [`Iteration`] (randomness, host values, metrics), [`Learner`] (a net under training), [`Loader`] (batches),
 //! [`Proposal`] (where chains start) and the Langevin loop of [`sample`](crate::sample). A trained algorithm is a [`Model`].
 
+pub mod classifier;
 pub mod contrastive_divergence;
 mod data_box;
 pub mod ddpm;

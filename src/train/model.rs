@@ -69,6 +69,16 @@ pub trait Model {
         false
     }
 
+    /// Whether samples have a first guess of their own that Langevin steps refine: without steps it shows what they add.
+    fn refines_first_guess(&self) -> bool {
+        false
+    }
+
+    /// Whether samples can be guided towards classes.
+    fn supports_guidance(&self) -> bool {
+        false
+    }
+
     /// Whether it can fill in samples of which parts are known.
     fn supports_inpainting(&self) -> bool {
         false

@@ -49,6 +49,14 @@ impl Model for RecoveryLikelihood {
         }
     }
 
+    fn refines_first_guess(&self) -> bool {
+        self.initializer.is_some() && self.has_energy()
+    }
+
+    fn supports_guidance(&self) -> bool {
+        self.classes > 0
+    }
+
     fn supports_inpainting(&self) -> bool {
         true
     }
