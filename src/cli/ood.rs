@@ -6,6 +6,7 @@ use super::output::say;
 use crate::check;
 use crate::error::Result;
 use crate::run::{Registry, Session, outliers, report};
+use crate::train::OutlierScore;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -18,6 +19,10 @@ pub struct OodArgs {
     /// Data that it does not know: a data set, or `interpolation`, `constant`, `uniform`.
     #[arg(long = "out", value_name = "SPEC", num_args = 1.., required = true)]
     outside: Vec<String>,
+    /// What is higher for outliers: energy, gradient; of models with noise levels also levels (a sum over all), level-1 (the
+    /// cleanest), level-2, ..., classes. Several give a table.
+    #[arg(long, value_name = "SCORE", num_args = 1..)]
+    score: Vec<OutlierScore>,
     /// Samples of each set.
     #[arg(long, default_value_t = 2000)]
     n: usize,
@@ -34,7 +39,7 @@ pub fn run(registry: &Registry, args: &OodArgs) -> Result<()> {
     let device = choose_device(args.device.as_deref())?;
     let session = Session::open_model(registry, &args.dir, &device)?;
     check::memory("n", args.n, &session.data.sample_shape)?;
-    let scores = outliers::detect(&session, args.inside.as_deref(), &args.outside, args.n)?;
+    let scores = outliers::detect(&session, args.inside.as_deref(), &args.outside, &args.score, args.n)?;
     if args.json {
         say!("{}", scores.to_json())?;
     } else {

@@ -132,11 +132,13 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
         effort.watch.say(&format!("telling {name} from the data,"));
         let score = outliers::set(session, other, &data, effort.images).and_then(|other| {
             let n = effort.images.min(data.len()).min(other.len());
-            let energy = session.algorithm().energy()?;
-            let of = |set: &Dataset| outliers::energies_of(session, &*energy, set, n);
+            let model = session.algorithm();
+            let by = model.best_outlier_score();
+            let score = model.outlier_score(by, &session.key().named("ood").named("noise"))?;
+            let of = |set: &Dataset| outliers::energies_of(session, &*score, set, n);
             let found = auc(&of(&other)?, &of(&data)?);
-            let note = "AUROC of -E, 0.5 is chance";
-            Ok(Score::new(format!("ood.{name}"), found.value).error(found.error).note(note).of(n))
+            let note = format!("AUROC by {by}, 0.5 is chance");
+            Ok(Score::new(format!("ood.{name}"), found.value).error(found.error).note(&note).of(n))
         });
         match score {
             Ok(score) => list.push(score),

@@ -10,6 +10,7 @@ use crate::metrics::{auc, average_precision};
 #[cfg(feature = "plots")]
 use crate::plot::{Curves, quantiles};
 use crate::tensor::Key;
+use crate::train::OutlierScore;
 
 /// Samples whose energies are computed at once.
 const AT_ONCE: usize = 250;
@@ -81,9 +82,16 @@ pub fn scores(name: &str, outside: &[f32], inside: &[f32], key: &Key) -> [Score;
     [score("auroc", roc.value, roc.error, 0.5), score("auprc", pr.value, pr.error, pr.chance)]
 }
 
-/// What `ebm ood` does: `outside` against `inside` (the run's own data if not told), `n` samples of each. The histograms of the
-/// energies are left in `plots/ood.svg` of the run's folder, the scores in `ood.json`.
-pub fn detect(session: &Session, inside: Option<&str>, outside: &[String], n: usize) -> Result<Scores> {
+/// What `ebm ood` does: `outside` against `inside` (the run's own data if not told) by these scores (the model's best one if none is
+/// named), `n` samples of each set. The histograms of the first score are left in `plots/ood.svg` of the run's folder, the figures
+/// in `ood.json`.
+pub fn detect(
+    session: &Session,
+    inside: Option<&str>,
+    outside: &[String],
+    by: &[OutlierScore],
+    n: usize,
+) -> Result<Scores> {
     let spec = inside.unwrap_or(&session.config.data);
     let data = session.registry.load(spec, Split::Test)?;
     let ours = &session.data.sample_shape;
@@ -95,14 +103,23 @@ pub fn detect(session: &Session, inside: Option<&str>, outside: &[String], n: us
     }
     // All sets are there before anything is computed.
     let sets: Vec<Dataset> = outside.iter().map(|spec| set(session, spec, &data, n)).collect::<Result<_>>()?;
-    let energy = session.algorithm().energy()?;
-    let known = energies_of(session, &*energy, &data, n)?;
-    let key = session.key().named("ood");
-    let (mut list, mut drawn) = (Vec::new(), vec![(spec.to_string(), known.clone())]);
-    for (name, set) in outside.iter().zip(&sets) {
-        let found = energies_of(session, &*energy, set, n)?;
-        list.extend(scores(name, &found, &known, &key.named(name)));
-        drawn.push((name.clone(), found));
+    let (model, key) = (session.algorithm(), session.key().named("ood"));
+    let best = [model.best_outlier_score()];
+    let by = if by.is_empty() { &best } else { by };
+    let (mut list, mut drawn) = (Vec::new(), Vec::new());
+    for (i, by) in by.iter().enumerate() {
+        let score = model.outlier_score(*by, &key.named("noise"))?;
+        let known = energies_of(session, &*score, &data, n)?;
+        let mut sets_drawn = vec![(spec.to_string(), known.clone())];
+        for (name, set) in outside.iter().zip(&sets) {
+            let found = energies_of(session, &*score, set, n)?;
+            let title = if *by == OutlierScore::Energy { name.clone() } else { format!("{name} ({by})") };
+            list.extend(scores(&title, &found, &known, &key.named(name)));
+            sets_drawn.push((name.clone(), found));
+        }
+        if i == 0 {
+            drawn = sets_drawn;
+        }
     }
     draw(session, &drawn)?;
     let scores = Scores {

@@ -1,6 +1,6 @@
 //! A model apart from its training: what sampling, scoring and drawing need.
 
-use super::{Latents, Units};
+use super::{Latents, OutlierScore, Units};
 use crate::check;
 use crate::energy::Energy;
 use crate::error::{Error, Result};
@@ -17,6 +17,19 @@ pub trait Model {
     /// # Errors
     /// [`Error::Setting`] for a model that has none, such as a diffusion sampler on its own.
     fn energy(&self) -> Result<Box<dyn Energy + '_>>;
+
+    /// What is higher for outliers, as wished; `key` draws the noise of scores that have some.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the model does not have this score.
+    fn outlier_score(&self, by: OutlierScore, _key: &Key) -> Result<Box<dyn Energy + '_>> {
+        by.plain(self)
+    }
+
+    /// The score that tells outliers, if no other is wished.
+    fn best_outlier_score(&self) -> OutlierScore {
+        OutlierScore::Energy
+    }
 
     /// T: the density is exp(-E / T).
     fn temperature(&self) -> f64 {

@@ -2,7 +2,7 @@
 
 use super::recovery_likelihood::Stage;
 use super::recovery_sampler::Sampler;
-use super::{Model, RecoveryLikelihood, SampleRequest, Samples};
+use super::{Model, OutlierScore, RecoveryLikelihood, SampleRequest, Samples};
 use crate::energy::{ConditionedEnergy, Energy};
 use crate::error::{Error, Result};
 use crate::nn::condition_index;
@@ -18,6 +18,11 @@ impl Model for RecoveryLikelihood {
             true => Ok(Box::new(self.marginal(1, 0))),
             false => Err(Error::setting("stage = \"initializer\" trains no energy; start a run of both from this one")),
         }
+    }
+
+    fn outlier_score(&self, by: OutlierScore, key: &Key) -> Result<Box<dyn Energy + '_>> {
+        self.energy()?;
+        by.of_levels(self, key)
     }
 
     /// s_1^2: the energies are in units of the squared Langevin step.
@@ -104,8 +109,15 @@ pub struct Marginal<'a> {
     a: f64,
 }
 
+impl Marginal<'_> {
+    /// The energy of x in the units of the nets.
+    pub(super) fn of_net_units(&self, x: &Tensor) -> Tensor {
+        self.net.energy(&(x * self.a))
+    }
+}
+
 impl Energy for Marginal<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        self.net.energy(&(self.of.units.inwards(x) * self.a))
+        self.of_net_units(&self.of.units.inwards(x))
     }
 }

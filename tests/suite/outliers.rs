@@ -31,7 +31,7 @@ fn sets_are_made_loaded_or_refused_and_scores_kept_with_their_error() {
     let folder = trained("ood", "cd/eight-gaussians-small", POINTS);
     let session = Session::open_model(&Registry::standard(), &folder, &Device::oracle()).unwrap();
     let names: Vec<String> = ["uniform", "interpolation", "toy:swiss-roll:300"].map(String::from).into();
-    let scores = outliers::detect(&session, None, &names, 200).unwrap();
+    let scores = outliers::detect(&session, None, &names, &[], 200).unwrap();
     let words: Vec<&str> = scores.scores.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(words[..2], ["auroc.uniform", "auprc.uniform"]);
     assert_eq!(words[4..], ["auroc.toy:swiss-roll:300", "auprc.toy:swiss-roll:300"]);

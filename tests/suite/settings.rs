@@ -15,7 +15,12 @@ const CDRL: (&str, &[&str]) = ("cdrl/eight-gaussians", &["data=toy:two-moons:500
 /// Images likewise.
 const CDRL_IMAGES: (&str, &[&str]) = (
     "cdrl/mnist",
-    &["data=uniform-noise:8x8x1:64", "algorithm.conditional=false", "algorithm.initializer.attention=[4]"],
+    &[
+        "data=uniform-noise:8x8x1:64",
+        "algorithm.conditional=false",
+        "algorithm.fold=1",
+        "algorithm.initializer.attention=[4]",
+    ],
 );
 
 /// Points, with improved contrastive divergence.
@@ -258,6 +263,11 @@ const WRONG_CDRL: &[&str] = &[
     "algorithm.initializer.width=1",
     "algorithm.initializer.width=9223372036854775807",
     "algorithm.initializer_optimizer.rate.lr=0.0",
+    "algorithm.initializer_anchor=-1.0",
+    "algorithm.denoise_factor=-1.0",
+    "algorithm.proposal_variance=none",
+    "algorithm.stage=last",
+    "algorithm.fold=2",
 ];
 
 const WRONG_CDRL_IMAGES: &[&str] = &[
@@ -271,6 +281,8 @@ const WRONG_CDRL_IMAGES: &[&str] = &[
     "algorithm.initializer.blocks=0",
     "algorithm.initializer.dropout=1.0",
     "algorithm.initializer.dropout=nan",
+    "algorithm.fold=0",
+    "algorithm.fold=3",
 ];
 
 /// The error of a run with one setting more, if there is one.
@@ -346,6 +358,16 @@ fn settings_that_do_not_fit_name_what_they_do_not_fit() {
         (CDRL, &["algorithm.initializer.width=16384"], &["algorithm.initializer: bytes", "to 2147483648"]),
         (CDRL, &["algorithm.schedule=drl_t6", "algorithm.levels=5"], &["algorithm.levels = 5", "drl_t6"]),
         (CDRL, &["algorithm.label_drop=0.0", "algorithm.conditional=true"], &["algorithm.label_drop = 0.0"]),
+        (
+            CDRL,
+            &["algorithm.initializer_target=data", "algorithm.initializer_anchor=1.0"],
+            &["initializer_anchor = 1", "chain"],
+        ),
+        (
+            ("drl/checkerboard-small", &[]),
+            &["algorithm.stage=initializer"],
+            &["stage = initializer", "[algorithm.initializer]"],
+        ),
         (CDRL, &["algorithm.conditional=true"], &["no labels", "algorithm.conditional"]),
         (CDRL_IMAGES, &["algorithm.energy.widths=[4, 4, 4, 4, 4]"], &["energy.widths = [4, 4, 4, 4, 4]", "8x8"]),
         (CDRL_IMAGES, &["algorithm.initializer.multipliers=[1, 1, 1, 1, 1]"], &["multipliers = [1, 1", "at most 4"]),
