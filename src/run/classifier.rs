@@ -37,12 +37,16 @@ impl Judge {
     ///
     /// # Errors
     /// [`Error::Setting`] for data without labels, or that are no images.
-    pub fn of([train, test]: [&Dataset; 2], device: &Device, watch: &Watch) -> Result<Judge> {
+    pub fn of(sets: [&Dataset; 2], device: &Device, watch: &Watch) -> Result<Judge> {
+        Judge::kept_in(folder(), sets, device, watch)
+    }
+
+    fn kept_in(folder: Option<PathBuf>, [train, test]: [&Dataset; 2], device: &Device, watch: &Watch) -> Result<Judge> {
         let key = Key::new(0).named("classifier");
         let steps = (EPOCHS * train.len() / BATCH).max(200) as u64;
         let classifier = Classifier::new(train.clone(), steps, device, &key)?;
         let mut training = Training::new(Box::new(classifier), device, &key, true);
-        let path = place(&format!("{:016x}.safetensors", fingerprint(train)));
+        let path = folder.map(|folder| folder.join(format!("{:016x}.safetensors", fingerprint(train))));
         match path.as_ref().filter(|path| path.is_file()).map(Checkpoint::load) {
             Some(kept) => drop(restore(&mut kept?, training.algorithm())?),
             None => {
@@ -84,14 +88,14 @@ impl Judge {
     }
 }
 
-/// A file among the user's classifiers: in `$XDG_CACHE_HOME/ebm` or `~/.cache/ebm`. None where there is no such folder: it is then
-/// trained each time.
-fn place(file: &str) -> Option<PathBuf> {
+/// The user's classifiers: in `$XDG_CACHE_HOME/ebm` or `~/.cache/ebm`. None where there is no such folder: they are then trained each
+/// time.
+fn folder() -> Option<PathBuf> {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = named("XDG_CACHE_HOME").or_else(|| named("HOME").map(|home| home.join(".cache")))?;
     let folder = cache.join("ebm").join("classifiers");
     std::fs::create_dir_all(&folder).ok()?;
-    Some(folder.join(file))
+    Some(folder)
 }
 
 /// FNV-1a of the data, their labels, and the version of the net.
@@ -107,4 +111,45 @@ fn fingerprint(data: &Dataset) -> u64 {
     }
     data.labels.iter().flatten().flat_map(|label| label.to_le_bytes()).for_each(&mut take);
     hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bright left halves and bright right halves, under noise.
+    fn halves(n: usize, key: &Key) -> Dataset {
+        let pixel = |i: usize| {
+            let (image, x) = (i / 64, i % 8);
+            let bright = (x < 4) == (image % 2 == 0);
+            (if bright { 0.6 } else { 0.4 } + 0.4 * (key.uniform(i as u64) - 0.5)) as f32
+        };
+        let values = Values::F32((0..64 * n).map(pixel).collect());
+        let labels = Some((0..n).map(|i| (i % 2) as u32).collect());
+        Dataset { labels, ..Dataset::new("halves", vec![8, 8, 1], values) }
+    }
+
+    #[test]
+    fn a_classifier_learns_what_can_be_told_and_is_kept() {
+        let device = Device::open().unwrap_or(Device::Oracle);
+        let (train, test) = (halves(512, &Key::new(1)), halves(200, &Key::new(2)));
+        let folder = std::env::temp_dir().join(format!("ebm-classifier-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let judge = |watch: &Watch| Judge::kept_in(Some(folder.clone()), [&train, &test], &device, watch).unwrap();
+        let first = judge(&Watch::default());
+        assert!(first.accuracy > 0.97, "{}", first.accuracy);
+        let images = test.rows(&[0, 1, 2]);
+        let seen = first.look(&images).unwrap();
+        assert_eq!((seen.classes.as_slice(), seen.features.len()), (&[0, 1, 0][..], 3 * FEATURES));
+        assert!(seen.entropy < 0.5 && seen.entropy > 0.0);
+        // The second one is the first one, read back.
+        let again = judge(&Watch::default()).look(&images).unwrap();
+        assert_eq!(again.features, seen.features);
+        std::fs::remove_dir_all(folder).unwrap();
+        // Other data have another classifier, and data without labels none.
+        assert!(fingerprint(&train) != fingerprint(&test));
+        let plain = Dataset { labels: None, ..train.clone() };
+        let why = Judge::kept_in(None, [&plain, &plain], &device, &Watch::default()).err().unwrap().to_string();
+        assert!(why.contains("no labels"), "{why}");
+    }
 }

@@ -6,7 +6,7 @@ use super::trainer::Control;
 use crate::error::{Error, Result};
 use crate::train::{Algorithm, State};
 use std::path::Path;
-use toml::{Table, Value};
+use toml::Value;
 
 /// Puts the averaged nets of the run that the settings name, trained first where it is a preset, into a fresh `session`.
 pub(super) fn start(session: &mut Session, control: &mut Control) -> Result<()> {
@@ -27,8 +27,12 @@ fn trained(session: &Session, init: &InitConfig, control: &mut Control) -> Resul
     settings.extend(init.steps.map(|steps| format!("trainer.steps={steps}")));
     let unknown = |e| Error::setting(format!("init.from: no run lies in the folder {0}, and {e}", init.from));
     let mut wanted = RunConfig::load(registry, &init.from, &settings).map_err(unknown)?;
-    if let (Some(own), true) = (config.algorithm.settings.get("sampler"), has_sampler(&wanted)) {
-        wanted.algorithm.settings.insert("sampler".into(), own.clone());
+    for key in SHARED {
+        if let (Some(own), Some(theirs)) =
+            (config.algorithm.settings.get(*key), wanted.algorithm.settings.get_mut(*key))
+        {
+            *theirs = own.clone();
+        }
     }
     let folder = session.run.root().join("init");
     let mut source = match folder.exists() {
@@ -41,34 +45,52 @@ fn trained(session: &Session, init: &InitConfig, control: &mut Control) -> Resul
     Ok(source)
 }
 
-fn has_sampler(config: &RunConfig) -> bool {
-    config.algorithm.settings.contains_key("sampler")
-}
+/// Settings of a net that both runs must have alike.
+const SHARED: &[&str] = &["sampler", "initializer", "levels", "schedule", "fold", "conditional"];
 
-/// Whether the other run learnt the same data, by a sampler of the same kind.
+/// Whether the other run learnt the same data, by nets of the same kind.
 fn fits(source: &RunConfig, own: &RunConfig) -> Result<()> {
     if source.data != own.data {
         let (theirs, ours) = (&source.data, &own.data);
         return Err(Error::setting(format!("init.from: that run was trained on {theirs}, this one learns {ours}")));
     }
-    let sampler = |config: &RunConfig| config.algorithm.settings.get("sampler").and_then(Value::as_table).cloned();
-    let (Some(theirs), Some(ours)) = (sampler(source), sampler(own)) else { return Ok(()) };
-    let of = |table: &Table, key: &str| table.get(key).map(Value::to_string).unwrap_or_default();
-    match ours.keys().find(|key| of(&ours, key) != of(&theirs, key)) {
-        Some(key) => Err(Error::setting(format!(
-            "init.from: algorithm.sampler.{key} is {} there and {} here",
-            of(&theirs, key),
-            of(&ours, key)
-        ))),
-        None => Ok(()),
+    for key in SHARED {
+        let of = |config: &RunConfig| config.algorithm.settings.get(*key).cloned();
+        let (Some(theirs), Some(ours)) = (of(source), of(own)) else { continue };
+        differs(&format!("algorithm.{key}"), &theirs, &ours)?;
+    }
+    Ok(())
+}
+
+/// Names the first setting that is another one there than here.
+fn differs(name: &str, theirs: &Value, ours: &Value) -> Result<()> {
+    let part = |name: String, theirs: Option<&Value>, ours: &Value| {
+        let [theirs, ours] = [theirs, Some(ours)].map(|v| v.map(Value::to_string).unwrap_or_default());
+        match theirs == ours {
+            true => Ok(()),
+            false => Err(Error::setting(format!("init.from: {name} is {theirs} there and {ours} here"))),
+        }
+    };
+    match (theirs, ours) {
+        (Value::Table(theirs), Value::Table(ours)) => {
+            ours.iter().try_for_each(|(key, ours)| part(format!("{name}.{key}"), theirs.get(key), ours))
+        }
+        _ => part(name.to_string(), Some(theirs), ours),
     }
 }
 
-/// Writes the averaged parameters of every net of `source` into the net of that name, and into its average.
+/// Writes the averaged parameters of every net of `source` into the net of that name, and into its average; what else has the same
+/// name and shape, such as learnt variances, is taken as it is.
 fn copy_nets(source: &dyn Algorithm, to: &dyn Algorithm, name: &str) -> Result<()> {
     let theirs = source.state();
     let mut copied = 0;
     for (net, state) in to.state() {
+        let same = theirs.iter().find(|(key, _)| *key == net).map(|(_, state)| state);
+        if let (State::Value(var), Some(State::Value(value))) = (&state, same)
+            && var.get().shape() == value.get().shape()
+        {
+            var.write(&value.get().to_vec()?);
+        }
         let average = format!("{}.ema", net.trim_end_matches(".ema"));
         let (State::Flat(params, var), Some((_, State::Flat(other, value)))) =
             (state, theirs.iter().find(|(key, _)| *key == average))

@@ -74,6 +74,53 @@ fn a_sampler_starts_as_the_average_of_the_run_it_names_trained_first_where_it_is
     }
 }
 
+/// Two stages of cooperative recovery likelihood: the initializer and its learnt variances come from the first.
+#[test]
+fn the_second_stage_starts_from_the_initializer_of_the_first() {
+    let (first, second) = (folder("stage-1"), folder("stage-2"));
+    let small = |at: &Path, more: &[&str]| {
+        let set = ["data=toy:eight-gaussians:500", "algorithm.batch=32", "algorithm.energy.widths=[8]"];
+        let rest =
+            ["algorithm.energy.embedding=8", "algorithm.initializer.width=8", "algorithm.proposal_variance=learnt"];
+        let last = ["algorithm.langevin_steps=2", "trainer.log_every=1", "trainer.sample_every=0"];
+        let set: Vec<String> = set.iter().chain(&rest).chain(&last).chain(more).map(|s| s.to_string()).collect();
+        let registry = Registry::standard();
+        let config = RunConfig::load(&registry, "cdrl/eight-gaussians", &set)?;
+        let mut session = Session::create(&registry, config, &Device::oracle(), Some(at))?;
+        train(&mut session).map(|()| session)
+    };
+    let variances = |session: &Session| match &session
+        .algorithm()
+        .state()
+        .into_iter()
+        .find(|(key, _)| key == "initializer.variances")
+    {
+        Some((_, State::Value(var))) => var.get().to_vec().unwrap(),
+        _ => panic!("no variances"),
+    };
+    let source =
+        small(&first, &["algorithm.stage=initializer", "algorithm.initializer_target=data", "trainer.steps=4"])
+            .unwrap();
+    assert!(source.algorithm().energy().is_err(), "the first stage has no energy");
+    assert_eq!(
+        source.algorithm().sample(&ebm::train::SampleRequest::new(5), &Key::new(1)).unwrap().x.shape()[..],
+        [5, 2]
+    );
+    let from = format!("init.from={}", first.display());
+    let still = "algorithm.initializer_optimizer.rate.lr=1e-30";
+    let both = small(&second, &[&from, still, "trainer.steps=1"]).unwrap();
+    assert_eq!(net(&both, "initializer"), net(&source, "initializer.ema"));
+    // One iteration moves them by two parts in a hundred of what it found.
+    let moved = variances(&both).iter().zip(variances(&source)).map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f32::max);
+    assert!(moved > 0.0 && moved < 0.5, "{moved}");
+    let _ = std::fs::remove_dir_all(&second);
+    let text = small(&second, &[&from, "algorithm.schedule=drl_t6"]).err().unwrap().to_string();
+    assert!(text.contains("algorithm.schedule is \"cdrl\" there and \"drl_t6\" here"), "{text}");
+    for folder in [first, second] {
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+}
+
 #[test]
 fn what_does_not_fit_is_refused_with_one_line() {
     let first = folder("source");

@@ -61,7 +61,57 @@ fn sets_are_made_loaded_or_refused_and_scores_kept_with_their_error() {
     refused(&["--in", "uniform-noise:8x8x1:20", "--out", "uniform"], "the model of [2]");
     refused(&["--out", "nothing"], "unknown data 'nothing'");
     refused(&["--out", "uniform", "--n", "0"], "n = 0: use 1 to");
+    refused(&["--out", "uniform", "--score", "levels"], "score levels: this model has no levels");
+    refused(&["--out", "uniform", "--score", "surprise"], "score surprise: use energy, gradient, levels");
     refused(&[], "--out <SPEC>");
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// By noise level: the cleanest alone says nearly what the energy says, as its noise is small; the sum is that of its terms.
+#[test]
+fn scores_by_level_are_those_of_noised_samples() {
+    let set = [
+        "data=toy:eight-gaussians:500",
+        "trainer.steps=2",
+        "trainer.sample_every=0",
+        "algorithm.batch=16",
+        "algorithm.langevin_steps=2",
+        "algorithm.energy.widths=[8]",
+        "algorithm.energy.embedding=8",
+        "algorithm.initializer.width=8",
+    ];
+    let folder = trained("ood-levels", "cdrl/eight-gaussians", &set);
+    let session = Session::open_model(&Registry::standard(), &folder, &Device::oracle()).unwrap();
+    let model = session.algorithm();
+    let x = Tensor::normal(&Device::oracle(), [40, 2], &Key::new(2)).mul_scalar(3.0);
+    let of = |by: &str| {
+        let score = model.outlier_score(by.parse().unwrap(), &Key::new(3)).unwrap();
+        score.energy(&x).to_f64().unwrap()
+    };
+    let clean: Vec<f64> = of("energy").iter().map(|e| e / model.temperature()).collect();
+    let spread = clean.iter().fold(f64::MIN, |m, v| m.max(*v)) - clean.iter().fold(f64::MAX, |m, v| m.min(*v));
+    assert!(of("level-1").iter().zip(&clean).all(|(a, b)| (a - b).abs() < 0.05 * spread), "spread {spread}");
+    let mut sum = vec![0.0; 40];
+    for t in 1..=6 {
+        of(&format!("level-{t}")).iter().zip(&mut sum).for_each(|(term, sum)| *sum += term);
+    }
+    assert!(of("levels").iter().zip(&sum).all(|(a, b)| (a - b).abs() < 1e-6 * b.abs().max(1.0)));
+    // |dE/dx| by differences along both axes.
+    let (slope, h) = (of("gradient"), 1e-4);
+    let shifted = |d: usize, by: f64| {
+        let step: Vec<f64> = (0..80).map(|i| if i % 2 == d { by } else { 0.0 }).collect();
+        let score = model.outlier_score("energy".parse().unwrap(), &Key::new(3)).unwrap();
+        score.energy(&(&x + Tensor::from_f64(&Device::oracle(), [40, 2], step))).to_f64().unwrap()
+    };
+    let differences = [0, 1].map(|d| (shifted(d, h), shifted(d, -h)));
+    for i in 0..40 {
+        let want = differences.iter().map(|(a, b)| ((a[i] - b[i]) / (2.0 * h)).powi(2)).sum::<f64>().sqrt();
+        assert!((slope[i] - want).abs() < 1e-4 * want.max(1.0), "{} {want}", slope[i]);
+    }
+    let dir = folder.to_str().unwrap();
+    let refused = |score: &str| cli::error(&["ood", dir, "--device", "oracle", "--out", "uniform", "--score", score]);
+    assert!(refused("level-7").contains("this model has levels 1 to 6"));
+    assert!(refused("classes").contains("was not told classes"));
     std::fs::remove_dir_all(folder).unwrap();
 }
 

@@ -1,6 +1,7 @@
 //! Captured steps: the same bits as eager ones, and no growth of memory.
 
 use crate::support;
+use ebm::optim::{OptimizerConfig, RateConfig, SgdConfig};
 use ebm::prelude::*;
 
 /// A toy training loop with everything that changes between steps: a clock, a variable, fresh noise.
@@ -44,4 +45,47 @@ fn a_thousand_steps_do_not_grow_device_memory() {
     let before = (gpu.pool_stats().created, gpu.allocator_report());
     run(&device, None, 1000);
     assert_eq!(before, (gpu.pool_stats().created, gpu.allocator_report()));
+}
+
+/// Dispatches read arrays of this size as texels on software adapters, from copies that several share.
+#[test]
+fn an_array_that_changes_between_two_reads_is_read_anew() {
+    let Some(device) = support::gpu("an_array_that_changes_between_two_reads_is_read_anew", false) else { return };
+    let n = 65_536;
+    let (first, second) = (vec![0.5; n], vec![-2.0; n]);
+    let x = Var::from_host(&device, [n], &first);
+    let read = || x.get().sin();
+    let (before, twice) = (read(), read());
+    x.write(&second); // by the host
+    let after = read();
+    let whole = Var::new(&read());
+    // In place by a kernel: p <- p - lr g.
+    let sgd = SgdConfig { rate: RateConfig { lr: 1.0, ..Default::default() }, momentum: 0.0, ..Default::default() };
+    let optimizer = OptimizerConfig::Sgd(sgd).build(&whole);
+    let numbers = Tensor::new(&device, [4], &optimizer.next_numbers());
+    let unmoved = whole.get().sin().to_vec().unwrap();
+    optimizer.step(&Tensor::full(&device, [n], 1.0), &numbers);
+    let moved = whole.get().sin().to_vec().unwrap();
+    let check = |got: Vec<f32>, want: f32| assert!(got.iter().all(|v| (v - want).abs() < 1e-4), "{} {want}", got[0]);
+    check(before.to_vec().unwrap(), 0.5f32.sin());
+    check(twice.to_vec().unwrap(), 0.5f32.sin());
+    check(after.to_vec().unwrap(), (-2.0f32).sin());
+    check(unmoved, (-2.0f32).sin().sin());
+    check(moved, ((-2.0f32).sin() - 1.0).sin());
+}
+
+#[test]
+fn products_with_the_same_weights_copy_them_once() {
+    let Some(device) = support::gpu("products_with_the_same_weights_copy_them_once", false) else { return };
+    let gpu = device.gpu().unwrap();
+    let [w, x] = [[256, 256], [64, 256]].map(|shape| Tensor::normal(&device, shape, &Key::new(1)));
+    device.flush();
+    let commands = |products: usize| {
+        let (_, captured) = gpu.capture(|| (0..products).for_each(|_| drop(x.matmul(&w))));
+        captured.len()
+    };
+    let [one, three] = [1, 3].map(commands);
+    // On a software adapter the first product copies x and w, the others nothing.
+    let saved = if gpu.profile().software { 2 * 2 } else { 0 };
+    assert_eq!(three, 3 * one - saved);
 }

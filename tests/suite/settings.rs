@@ -366,7 +366,7 @@ fn settings_that_do_not_fit_name_what_they_do_not_fit() {
         (
             ("drl/checkerboard-small", &[]),
             &["algorithm.stage=initializer"],
-            &["stage = initializer", "[algorithm.initializer]"],
+            &["algorithm.stage = ", "[algorithm.initializer]"],
         ),
         (CDRL, &["algorithm.conditional=true"], &["no labels", "algorithm.conditional"]),
         (CDRL_IMAGES, &["algorithm.energy.widths=[4, 4, 4, 4, 4]"], &["energy.widths = [4, 4, 4, 4, 4]", "8x8"]),
