@@ -2,11 +2,10 @@
 
 use super::Schedule;
 use crate::error::{Error, Result};
-use crate::nn::{
-    LevelEmbedding, Mlp, MlpConfig, Scope, UNet, UNetConfig, beside_features, level_features, look_up, one_hot_features,
-};
+use crate::nn::{LevelEmbedding, Mlp, MlpConfig, Scope, UNet, UNetConfig, beside_features, look_up, one_hot_features};
 use crate::tensor::{Device, Key, Tensor};
 use serde::{Deserialize, Serialize};
+use std::f64::consts::FRAC_PI_2;
 
 /// A prediction of the noise in `x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps`.
 pub trait NoiseNet {
@@ -55,9 +54,32 @@ impl NoiseNetConfig {
     }
 }
 
-/// Up to so many levels a net is told the level as a one-hot vector, beyond as [`FEATURES`] sines and cosines.
+/// A net that predicts v, as one that predicts eps.
+pub(super) struct FromVelocity {
+    net: Box<dyn NoiseNet>,
+    /// sqrt(1 - abar_t) and sqrt(abar_t) for t = 1..=T, `[T]` each.
+    factors: [Tensor; 2],
+}
+
+impl FromVelocity {
+    pub fn new(net: Box<dyn NoiseNet>, schedule: &Schedule, device: &Device) -> FromVelocity {
+        let of = |f: &dyn Fn(usize) -> f64| {
+            Tensor::from_f64(device, [schedule.steps()], (1..=schedule.steps()).map(f).collect())
+        };
+        FromVelocity { net, factors: [of(&|t| schedule.sigma(t)), of(&|t| schedule.alpha_bar(t).sqrt())] }
+    }
+}
+
+impl NoiseNet for FromVelocity {
+    fn noise(&self, x: &Tensor, index: &Tensor, dropout: Option<&Key>) -> Tensor {
+        let [of_x, of_v] = [0, 1].map(|i| self.factors[i].gather(0, index).per_sample(x));
+        x * of_x + self.net.noise(x, index, dropout) * of_v
+    }
+}
+
+/// Up to so many levels a net is told the level as a one-hot vector, beyond as t / T in [`WAVES`] sines and cosines.
 const MOST_ONE_HOT: usize = 32;
-const FEATURES: usize = 64;
+const WAVES: usize = 6;
 
 /// The features of each level 1..=T of a schedule, `[T, F]`.
 fn features(device: &Device, schedule: &Schedule) -> Tensor {
@@ -65,8 +87,12 @@ fn features(device: &Device, schedule: &Schedule) -> Tensor {
     match levels <= MOST_ONE_HOT {
         true => one_hot_features(device, levels),
         false => {
-            let log_snr: Vec<f64> = (1..=levels).map(|t| schedule.log_snr(t)).collect();
-            level_features(device, &log_snr, FEATURES)
+            // sin and cos of pi 2^k t / (2 T): neighbouring levels look alike, which a net without an embedding needs.
+            let wave =
+                |t: usize, k: usize| (t as f64 / levels as f64 * FRAC_PI_2 * f64::from(1u32 << (k / 2))).sin_cos();
+            let value = |t: usize, k: usize| if k % 2 == 0 { wave(t, k).0 } else { wave(t, k).1 };
+            let rows = (1..=levels).flat_map(|t| (0..2 * WAVES).map(move |k| value(t, k))).collect();
+            Tensor::from_f64(device, [levels, 2 * WAVES], rows)
         }
     }
 }

@@ -56,9 +56,7 @@ impl Algorithm for GeneralizedCd {
         it.metric("energy_gradient_norm", &energy_norm);
         it.metric("value_loss", &value_loss);
         let sigmas = self.sampler.log_sigmas().detach().exp();
-        for t in 0..self.steps() {
-            it.metric(format!("sigma_{t}"), &sigmas.narrow(0, t, 1));
-        }
+        it.metrics_of((0..self.steps()).map(|t| format!("sigma_{t}")), &sigmas);
     }
 
     fn state(&self) -> Vec<(String, State)> {
@@ -223,7 +221,7 @@ impl GeneralizedCd {
         of_value.check("algorithm.value")?;
         of_energy.check("algorithm.value.energy")?;
         let separate = config.value.has_separate_energy();
-        let net = config.sampler.net.build(&of_sampler.root(), item, &schedule)?;
+        let net = config.sampler.build(&of_sampler.root(), item)?;
         of_sampler.check("algorithm.sampler.net")?;
         // The variance that a level adds, from the noise end.
         let added = (1..=schedule.steps()).rev().map(|level| schedule.step_sigma(level).powi(2)).collect();

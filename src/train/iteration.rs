@@ -14,6 +14,8 @@ pub struct Iteration {
     clock: Var,
     feeds: Vec<Feed>,
     metrics: Vec<Metric>,
+    /// The numbers of the metrics, in their order; a tensor may hold those of several.
+    values: Vec<Tensor>,
     /// The purposes of the keys that were given out.
     purposes: RefCell<Vec<String>>,
     step: u64,
@@ -30,8 +32,6 @@ struct Feed {
 pub struct Metric {
     /// Its column in metrics.csv.
     pub name: String,
-    /// The value, one element.
-    pub value: Tensor,
     /// Training stops when its magnitude exceeds this, or when it is not a number.
     pub limit: f64,
     /// Training stops when it stays outside this interval; see [`Metric::keep_within`].
@@ -60,6 +60,7 @@ impl Iteration {
             clock: Var::from_host(device, [1], &[0.0]),
             feeds: Vec::new(),
             metrics: Vec::new(),
+            values: Vec::new(),
             purposes: RefCell::default(),
             step: 0,
         }
@@ -74,6 +75,7 @@ impl Iteration {
         } else {
             self.feeds.clear();
             self.metrics.clear();
+            self.values.clear();
             self.purposes.get_mut().clear();
         }
     }
@@ -81,6 +83,21 @@ impl Iteration {
     /// The metrics that were reported.
     pub(super) fn metrics(&self) -> &[Metric] {
         &self.metrics
+    }
+
+    /// The numbers of the metrics, `[metrics]`.
+    pub(super) fn values(&self) -> Tensor {
+        match self.values.is_empty() {
+            true => Tensor::zeros(&self.device, [0]),
+            false => Tensor::concat(&self.values.iter().collect::<Vec<_>>(), 0),
+        }
+    }
+
+    /// The number of a metric.
+    #[cfg(test)]
+    pub(super) fn value(&self, name: &str) -> f64 {
+        let at = self.metrics.iter().position(|m| m.name == name).unwrap_or_else(|| panic!("no metric {name}"));
+        self.values().to_f64().unwrap()[at]
     }
 
     /// The device that everything lives on.
@@ -135,9 +152,29 @@ impl Iteration {
     pub fn metric(&mut self, name: impl Into<String>, value: &Tensor) -> &mut Metric {
         let name = name.into();
         assert_eq!(value.numel(), 1, "metric {name} has shape {}", value.shape());
+        self.values.push(value.detach().reshape([1]));
+        self.add(name)
+    }
+
+    /// Reports several numbers `values [n]` under these names.
+    ///
+    /// # Panics
+    /// When a name is taken, or when there are more or fewer names than numbers.
+    #[track_caller]
+    pub fn metrics_of(&mut self, names: impl IntoIterator<Item = String>, values: &Tensor) {
+        let before = self.metrics.len();
+        for name in names {
+            self.add(name);
+        }
+        let n = values.numel();
+        assert_eq!(self.metrics.len() - before, n, "names of metrics, and numbers");
+        self.values.push(values.detach().reshape([n]));
+    }
+
+    #[track_caller]
+    fn add(&mut self, name: String) -> &mut Metric {
         assert!(self.metrics.iter().all(|m| m.name != name), "two metrics are called {name}");
-        let value = value.detach().reshape([1]);
-        self.metrics.push(Metric { name, value, limit: f64::MAX, range: None });
+        self.metrics.push(Metric { name, limit: f64::MAX, range: None });
         self.metrics.last_mut().expect("just pushed")
     }
 }

@@ -40,9 +40,7 @@ impl LevelMeans {
     pub fn report(&self, it: &mut Iteration, name: &str, t: &Tensor, values: &Tensor) {
         self.update(t, values);
         let roots = self.get().sqrt();
-        for i in 0..roots.numel() {
-            it.metric(format!("{name}_{}", i + 1), &roots.narrow(0, i, 1));
-        }
+        it.metrics_of((1..=roots.numel()).map(|t| format!("{name}_{t}")), &roots);
     }
 
     /// What a resumed run needs.

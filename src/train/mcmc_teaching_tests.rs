@@ -138,7 +138,7 @@ fn a_decoder_whose_chains_stand_still_learns_nothing() {
         let start = Start { x: x.clone(), source: source.clone() };
         let fresh = self::vae(0.3, Teaching::Coopnets);
         fresh.learn(&mut it, &start, ends);
-        let got = it.metrics().iter().find(|m| m.name == "vae_loss").unwrap().value.item().unwrap();
+        let got = it.value("vae_loss");
         assert!((got - loss).abs() < 1e-12, "{got}");
     }
 }

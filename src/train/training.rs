@@ -76,8 +76,7 @@ impl<A: Algorithm + ?Sized> Training<A> {
         iteration.begin(*done, replayed);
         let mut run = || {
             algorithm.iteration(iteration);
-            let values: Vec<&Tensor> = iteration.metrics().iter().map(|m| &m.value).collect();
-            if values.is_empty() { Tensor::zeros(&device, [0]) } else { Tensor::concat(&values, 0) }
+            iteration.values()
         };
         let values = match captured {
             Some(captured) => captured.run(run),
