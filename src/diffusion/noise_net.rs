@@ -130,3 +130,31 @@ impl NoiseNet for UNetNoise {
         self.net.forward(x, &look_up(&self.embedding.table(), index), dropout)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A net that knows v.
+    struct Exact(Tensor);
+
+    impl NoiseNet for Exact {
+        fn noise(&self, _: &Tensor, _: &Tensor, _: Option<&Key>) -> Tensor {
+            self.0.clone()
+        }
+    }
+
+    /// With v = sqrt(abar) eps - sqrt(1 - abar) x_0 the noise comes back, at every level.
+    #[test]
+    fn the_exact_velocity_gives_the_noise() {
+        let (device, schedule, n) = (Device::oracle(), Schedule::quadratic(10), 10);
+        let [x_0, eps] = ["x", "eps"].map(|name| Tensor::normal(&device, [n, 3], &Key::new(1).named(name)));
+        let index = Tensor::iota(&device, n);
+        let of = |f: &dyn Fn(usize) -> f64| Tensor::from_f64(&device, [n, 1], (1..=n).map(f).collect());
+        let (signal, noise) = (of(&|t| schedule.alpha_bar(t).sqrt()), of(&|t| schedule.sigma(t)));
+        let x_t = &x_0 * &signal + &eps * &noise;
+        let net = FromVelocity::new(Box::new(Exact(&eps * &signal - &x_0 * &noise)), &schedule, &device);
+        let got = net.noise(&x_t, &index, None).to_f64().unwrap();
+        assert!(got.iter().zip(eps.to_f64().unwrap()).all(|(a, b)| (a - b).abs() < 1e-12));
+    }
+}
