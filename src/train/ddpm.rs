@@ -136,10 +136,10 @@ impl Model for Ddpm {
         let mut states = vec![Tensor::normal(device, shape, &key.named("x_T"))];
         for k in (1..=few).rev() {
             request.watch.say(&format!("level {k} of {few},"));
-            let [index, k] = [level(k) - 1, k].map(|t| Tensor::full(device, [1], t as f64));
+            let [index, at] = [level(k) - 1, k].map(|t| Tensor::full(device, [1], t as f64));
             let x = &states[states.len() - 1];
             let eps = no_grad(|| self.learner.with_ema(|| self.net.noise(x, &index, None)));
-            let next = denoise_step(x, &eps, &k, &table, Some(&key.index(states.len() as u64)));
+            let next = denoise_step(x, &eps, &at, &table, Some(&key.index(k as u64)));
             if !request.trajectory {
                 states.clear();
             }
@@ -177,7 +177,9 @@ mod tests {
     #[test]
     fn ancestral_and_deterministic_samples_have_the_variance_of_the_closed_form() {
         let (v, n, device) = (0.3, 40_000, Device::oracle());
-        for (eta, steps, few) in [(1.0, 20, 20), (0.0, 20, 20), (1.0, 20, 7), (0.5, 20, 7)] {
+        for (eta, steps, few, trajectory) in
+            [(1.0, 20, 20, true), (1.0, 20, 20, false), (0.0, 20, 20, true), (1.0, 20, 7, false), (0.5, 20, 7, true)]
+        {
             let sampler = ChainConfig { steps, ..Default::default() };
             let config = Config { sampler, eta, batch: 2, ..Default::default() };
             let data = Dataset::new("none", vec![1], Values::F32(vec![0.0, 1.0]));
@@ -194,9 +196,9 @@ mod tests {
                 let [a, b, s] = coarse.reverse(k, eta);
                 want = (a + b * factor(levels[k])).powi(2) * want + s * s;
             }
-            let request = SampleRequest { steps: Some(few), trajectory: true, ..SampleRequest::new(n) };
+            let request = SampleRequest { steps: Some(few), trajectory, ..SampleRequest::new(n) };
             let samples = model.sample(&request, &Key::new(2)).unwrap();
-            assert_eq!(samples.trajectory.len(), few + 1);
+            assert_eq!(samples.trajectory.len(), if trajectory { few + 1 } else { 0 });
             let x = samples.x.to_f64().unwrap();
             let got = x.iter().map(|x| x * x).sum::<f64>() / n as f64;
             assert!((got - want).abs() < 4.0 * want * (2.0 / n as f64).sqrt(), "eta {eta}, {few} steps: {got} {want}");
