@@ -1,10 +1,9 @@
 //! The settings of a denoising chain.
 
-use super::noise_net::FromVelocity;
-use super::{NoiseNet, NoiseNetConfig, Schedule};
+use super::{NoiseNetConfig, Schedule};
 use crate::check;
 use crate::error::Result;
-use crate::nn::{MlpConfig, Scope};
+use crate::nn::MlpConfig;
 use serde::{Deserialize, Serialize};
 
 /// A chain of T denoising steps: its noise levels and its net.
@@ -15,20 +14,8 @@ pub struct ChainConfig {
     pub steps: usize,
     /// How much signal is left at each level.
     pub schedule: ChainSchedule,
-    /// The net.
+    /// The net that predicts the noise.
     pub net: NoiseNetConfig,
-    /// What the net tells.
-    pub predicts: Prediction,
-}
-
-/// What the net of a denoising chain tells about x_t = sqrt(abar) x_0 + sqrt(1 - abar) eps.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Prediction {
-    /// eps, as in DDPM. Where little signal is left the guess of x_0 hangs on its last digits.
-    Noise,
-    /// v = sqrt(abar) eps - sqrt(1 - abar) x_0 (Salimans and Ho 2022), from which eps = sqrt(1 - abar) x_t + sqrt(abar) v.
-    Velocity,
 }
 
 /// The schedules of denoising chains, as they stand in a configuration file.
@@ -48,7 +35,7 @@ pub enum ChainSchedule {
 impl Default for ChainConfig {
     fn default() -> ChainConfig {
         let net = NoiseNetConfig::Mlp(MlpConfig { hidden: vec![128; 3], ..Default::default() });
-        ChainConfig { steps: 5, schedule: ChainSchedule::Quadratic, net, predicts: Prediction::Noise }
+        ChainConfig { steps: 5, schedule: ChainSchedule::Quadratic, net }
     }
 }
 
@@ -57,19 +44,6 @@ impl ChainConfig {
     pub fn check(&self, name: &str) -> Result<()> {
         check::within(format!("{name}.steps"), self.steps, 1..=1000)?;
         self.net.check(&format!("{name}.net"))
-    }
-
-    /// Declares the net for samples of shape `item`.
-    ///
-    /// # Errors
-    /// When the settings do not fit the samples.
-    pub fn build(&self, scope: &Scope, item: &[usize]) -> Result<Box<dyn NoiseNet>> {
-        let schedule = self.schedule();
-        let net = self.net.build(scope, item, &schedule)?;
-        Ok(match self.predicts {
-            Prediction::Noise => net,
-            Prediction::Velocity => Box::new(FromVelocity::new(net, &schedule, scope.device())),
-        })
     }
 
     /// The schedule with its T levels.

@@ -6,7 +6,7 @@ mod noise_net;
 mod recovery;
 mod schedule;
 
-pub use chain::{ChainConfig, ChainSchedule, Prediction};
+pub use chain::{ChainConfig, ChainSchedule};
 pub use initializer::{Initializer, InitializerConfig, MlpInitializer, MlpInitializerConfig, UNetInitializer};
 pub use noise_net::{NoiseNet, NoiseNetConfig};
 pub use recovery::{RecoveryStep, RecoveryTable, StepRule, Transition, Transitions};

@@ -2,10 +2,11 @@
 
 use super::Schedule;
 use crate::error::{Error, Result};
-use crate::nn::{LevelEmbedding, Mlp, MlpConfig, Scope, UNet, UNetConfig, beside_features, look_up, one_hot_features};
+use crate::nn::{
+    LevelEmbedding, Mlp, MlpConfig, Scope, UNet, UNetConfig, beside_features, level_features, look_up, one_hot_features,
+};
 use crate::tensor::{Device, Key, Tensor};
 use serde::{Deserialize, Serialize};
-use std::f64::consts::FRAC_PI_2;
 
 /// A prediction of the noise in `x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps`.
 pub trait NoiseNet {
@@ -54,32 +55,9 @@ impl NoiseNetConfig {
     }
 }
 
-/// A net that predicts v, as one that predicts eps.
-pub(super) struct FromVelocity {
-    net: Box<dyn NoiseNet>,
-    /// sqrt(1 - abar_t) and sqrt(abar_t) for t = 1..=T, `[T]` each.
-    factors: [Tensor; 2],
-}
-
-impl FromVelocity {
-    pub fn new(net: Box<dyn NoiseNet>, schedule: &Schedule, device: &Device) -> FromVelocity {
-        let of = |f: &dyn Fn(usize) -> f64| {
-            Tensor::from_f64(device, [schedule.steps()], (1..=schedule.steps()).map(f).collect())
-        };
-        FromVelocity { net, factors: [of(&|t| schedule.sigma(t)), of(&|t| schedule.alpha_bar(t).sqrt())] }
-    }
-}
-
-impl NoiseNet for FromVelocity {
-    fn noise(&self, x: &Tensor, index: &Tensor, dropout: Option<&Key>) -> Tensor {
-        let [of_x, of_v] = [0, 1].map(|i| self.factors[i].gather(0, index).per_sample(x));
-        x * of_x + self.net.noise(x, index, dropout) * of_v
-    }
-}
-
-/// Up to so many levels a net is told the level as a one-hot vector, beyond as t / T in [`WAVES`] sines and cosines.
+/// Up to so many levels a net is told the level as a one-hot vector, beyond as [`FEATURES`] sines and cosines.
 const MOST_ONE_HOT: usize = 32;
-const WAVES: usize = 6;
+const FEATURES: usize = 64;
 
 /// The features of each level 1..=T of a schedule, `[T, F]`.
 fn features(device: &Device, schedule: &Schedule) -> Tensor {
@@ -87,12 +65,8 @@ fn features(device: &Device, schedule: &Schedule) -> Tensor {
     match levels <= MOST_ONE_HOT {
         true => one_hot_features(device, levels),
         false => {
-            // sin and cos of pi 2^k t / (2 T): neighbouring levels look alike, which a net without an embedding needs.
-            let wave =
-                |t: usize, k: usize| (t as f64 / levels as f64 * FRAC_PI_2 * f64::from(1u32 << (k / 2))).sin_cos();
-            let value = |t: usize, k: usize| if k % 2 == 0 { wave(t, k).0 } else { wave(t, k).1 };
-            let rows = (1..=levels).flat_map(|t| (0..2 * WAVES).map(move |k| value(t, k))).collect();
-            Tensor::from_f64(device, [levels, 2 * WAVES], rows)
+            let log_snr: Vec<f64> = (1..=levels).map(|t| schedule.log_snr(t)).collect();
+            level_features(device, &log_snr, FEATURES)
         }
     }
 }
@@ -128,33 +102,5 @@ struct UNetNoise {
 impl NoiseNet for UNetNoise {
     fn noise(&self, x: &Tensor, index: &Tensor, dropout: Option<&Key>) -> Tensor {
         self.net.forward(x, &look_up(&self.embedding.table(), index), dropout)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A net that knows v.
-    struct Exact(Tensor);
-
-    impl NoiseNet for Exact {
-        fn noise(&self, _: &Tensor, _: &Tensor, _: Option<&Key>) -> Tensor {
-            self.0.clone()
-        }
-    }
-
-    /// With v = sqrt(abar) eps - sqrt(1 - abar) x_0 the noise comes back, at every level.
-    #[test]
-    fn the_exact_velocity_gives_the_noise() {
-        let (device, schedule, n) = (Device::oracle(), Schedule::quadratic(10), 10);
-        let [x_0, eps] = ["x", "eps"].map(|name| Tensor::normal(&device, [n, 3], &Key::new(1).named(name)));
-        let index = Tensor::iota(&device, n);
-        let of = |f: &dyn Fn(usize) -> f64| Tensor::from_f64(&device, [n, 1], (1..=n).map(f).collect());
-        let (signal, noise) = (of(&|t| schedule.alpha_bar(t).sqrt()), of(&|t| schedule.sigma(t)));
-        let x_t = &x_0 * &signal + &eps * &noise;
-        let net = FromVelocity::new(Box::new(Exact(&eps * &signal - &x_0 * &noise)), &schedule, &device);
-        let got = net.noise(&x_t, &index, None).to_f64().unwrap();
-        assert!(got.iter().zip(eps.to_f64().unwrap()).all(|(a, b)| (a - b).abs() < 1e-12));
     }
 }

@@ -5,7 +5,7 @@
 use super::{Algorithm, Iteration, Learner, Loader, Model, SampleRequest, Samples, State, Units};
 use crate::check;
 use crate::data::Dataset;
-use crate::diffusion::{ChainConfig, NoiseNet, Prediction, Schedule};
+use crate::diffusion::{ChainConfig, NoiseNet, Schedule};
 use crate::energy::Energy;
 use crate::error::{Error, Result};
 use crate::nn::Params;
@@ -15,19 +15,14 @@ use crate::tensor::{Device, Key, Tensor, no_grad};
 use serde::{Deserialize, Serialize};
 
 impl Algorithm for Ddpm {
-    /// Algorithm 1 of DDPM: one step down `|eps - eps_phi(x_t, t)|^2`, a mean over samples and dimensions, t ~ U{1..T}; divided by
-    /// abar_t it is the error of a predicted velocity.
+    /// Algorithm 1 of DDPM: one step down `|eps - eps_phi(x_t, t)|^2`, a mean over samples and dimensions, t ~ U{1..T}.
     fn iteration(&self, it: &mut Iteration) {
         let x = self.units.inwards(&self.data.batch(it).x); // [N, sample...]
         let levels = self.schedule.steps() as f64;
         let t = ((it.uniform("level", [x.dim(0)]) * levels).floor() + 1.0).clamp(1.0, levels); // [N]
         let eps = it.normal("noise", x.shape());
         let x_t = add_noise(&x, &t, &self.noising, Noise::Given(&eps));
-        let error = (eps - self.net.noise(&x_t, &(&t - 1.0), Some(&it.key("dropout")))).square();
-        let loss = match &self.weights {
-            Some(weights) => (error * weights.gather(0, &(&t - 1.0)).per_sample(&x)).mean(),
-            None => error.mean(),
-        };
+        let loss = (eps - self.net.noise(&x_t, &(&t - 1.0), Some(&it.key("dropout")))).square().mean();
         let norm = self.learner.minimize(it, &loss);
         it.metric("loss", &loss);
         it.metric("gradient_norm", &norm);
@@ -81,8 +76,6 @@ pub struct Ddpm {
     net: Box<dyn NoiseNet>,
     learner: Learner,
     schedule: Schedule,
-    /// 1 / abar_t for t = 1..=T, where the net predicts a velocity.
-    weights: Option<Tensor>,
     noising: Tensor,
     eta: f64,
     data: Loader,
@@ -95,16 +88,12 @@ impl Ddpm {
         config.check(&data)?;
         let params = Params::new(device, key.named("sampler parameters"));
         let schedule = config.sampler.schedule();
-        let net = config.sampler.build(&params.root(), &data.sample_shape)?;
+        let net = config.sampler.net.build(&params.root(), &data.sample_shape, &schedule)?;
         params.check("algorithm.sampler.net")?;
         Ok(Ddpm {
             net,
             learner: Learner::new(&params, &config.optimizer, config.ema),
             noising: schedule.noising(device),
-            weights: (config.sampler.predicts == Prediction::Velocity).then(|| {
-                let weights = (1..=schedule.steps()).map(|t| 1.0 / schedule.alpha_bar(t)).collect();
-                Tensor::from_f64(device, [schedule.steps()], weights)
-            }),
             schedule,
             eta: config.eta,
             units: Units::of(&data.sample_shape),

@@ -221,7 +221,7 @@ impl GeneralizedCd {
         of_value.check("algorithm.value")?;
         of_energy.check("algorithm.value.energy")?;
         let separate = config.value.has_separate_energy();
-        let net = config.sampler.build(&of_sampler.root(), item)?;
+        let net = config.sampler.net.build(&of_sampler.root(), item, &schedule)?;
         of_sampler.check("algorithm.sampler.net")?;
         // The variance that a level adds, from the noise end.
         let added = (1..=schedule.steps()).rev().map(|level| schedule.step_sigma(level).powi(2)).collect();
