@@ -160,3 +160,43 @@ impl Value for Separate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Params;
+    use crate::tensor::{Device, Key};
+
+    const LAST: usize = 3;
+
+    fn two_nets(above_energy: bool) -> (Box<dyn Value>, [Params; 2]) {
+        let params = ["v", "e"].map(|name| Params::new(&Device::oracle(), Key::new(1).named(name)));
+        let value = MlpConfig { hidden: vec![5], ..Default::default() };
+        let config = ValueConfig::Separate { value: value.clone(), energy: EnergyConfig::Mlp(value), above_energy };
+        let bounds = [[-1.0, 1.0]; 2];
+        let net = config.build(&params[0].root(), &params[1].root(), &[2], &bounds, LAST).unwrap();
+        (net, params)
+    }
+
+    /// Both are drawn from the same keys, so they differ by E at t < T alone.
+    #[test]
+    fn values_end_as_the_energy_and_may_be_told_above_it() {
+        let x = Tensor::normal(&Device::oracle(), [6, 2], &Key::new(2));
+        let [(plain, params), (above, _)] = [false, true].map(two_nets);
+        assert!(params.iter().all(|p| !p.names().is_empty()), "each net has parameters of its own");
+        let of = |net: &dyn Value, t: Times| net.value(&x, t).to_f64().unwrap();
+        let energy = of(&*plain, Times::All(LAST));
+        assert_eq!(of(&*above, Times::All(LAST)), energy);
+        for t in 0..LAST {
+            let (w, v) = (of(&*plain, Times::All(t)), of(&*above, Times::All(t)));
+            assert!((0..6).all(|i| (v[i] - w[i] - energy[i]).abs() < 1e-12 && energy[i] != 0.0));
+        }
+        // One time each, the last among them.
+        let times = [0, 3, 1, 2, 3, 0];
+        let each = Tensor::from_f64(&Device::oracle(), [6], times.iter().map(|&t| t as f64).collect());
+        for net in [&plain, &above] {
+            let mixed = of(&**net, Times::Each(&each));
+            assert!((0..6).all(|i| (mixed[i] - of(&**net, Times::All(times[i]))[i]).abs() < 1e-12));
+        }
+    }
+}
