@@ -43,7 +43,7 @@ impl Judge {
 
     fn kept_in(folder: Option<PathBuf>, [train, test]: [&Dataset; 2], device: &Device, watch: &Watch) -> Result<Judge> {
         let key = Key::new(0).named("classifier");
-        let steps = (EPOCHS * train.len() / BATCH).max(200) as u64;
+        let steps = (EPOCHS * train.len() / BATCH).max(600) as u64;
         let classifier = Classifier::new(train.clone(), steps, device, &key)?;
         let mut training = Training::new(Box::new(classifier), device, &key, true);
         let path = folder.map(|folder| folder.join(format!("{:016x}.safetensors", fingerprint(train))));
