@@ -2,7 +2,7 @@
 
 use super::ais::{Ais, Base, grid_log_z};
 use super::measures::{self, Reference};
-use super::{Score, Scores, Session, latents, outliers, pictures};
+use super::{Score, Scores, Session, latents, outliers, pairs, pictures};
 use crate::data::{Dataset, Split};
 use crate::energy::{Energy, Scaled};
 use crate::error::{Error, Result};
@@ -153,6 +153,10 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
 
 fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<Vec<Score>> {
     let (model, device) = (session.algorithm(), &session.device);
+    if let Some(condition) = model.condition() {
+        effort.watch.say("the other halves of pairs,");
+        return pairs::scores(session, condition, &session.registry.load(spec, Split::Test)?, &key.named("pairs"));
+    }
     let stages = pictures::stages(model, &session.bounds(), &key.named("stages"))?;
     if !model.supports_inpainting() && !model.samples_quickly() && stages.is_none() {
         return Ok(Vec::new());

@@ -4,6 +4,7 @@
 //! [`Iteration`] (randomness, host values, metrics), [`Learner`] (a net under training), [`Loader`] (batches),
 //! [`Proposal`] (where chains start) and the Langevin loop of [`sample`](crate::sample). A trained algorithm is a [`Model`].
 
+mod condition;
 pub mod contrastive_divergence;
 mod data_box;
 pub mod ddpm;
@@ -42,6 +43,7 @@ mod training;
 mod units;
 mod vae;
 
+pub use condition::Condition;
 pub use contrastive_divergence::ContrastiveDivergence;
 pub use data_box::{DataBox, NoiseStart};
 pub use ddpm::Ddpm;

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::io::atomic::write_bytes;
 use crate::plot::Curves;
 use crate::run::evaluation::{Effort, evaluate};
+use crate::run::pairs::mean_and_error;
 use crate::run::{Registry, RunConfig, Scores, Session};
 use crate::train::mcmc_teaching::Teaching;
 use std::collections::BTreeMap;
@@ -178,14 +179,6 @@ impl Row {
     }
 }
 
-/// The mean, and its standard error; NaN of a single value.
-fn mean_and_error(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (mean, (variance / n).sqrt())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,11 +214,5 @@ mod tests {
         texts.sort();
         texts.dedup();
         assert_eq!(texts.len(), (3 * 2 * 2 * 2 + 2 * 2) * 2);
-    }
-
-    #[test]
-    fn the_standard_error_is_that_of_the_mean() {
-        let (mean, error) = mean_and_error(&[1.0, 2.0, 3.0]);
-        assert!(mean == 2.0 && (error - (1.0f64 / 3.0).sqrt()).abs() < 1e-12);
     }
 }
