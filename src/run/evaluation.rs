@@ -176,7 +176,7 @@ fn images(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<V
     if let Some(picture) = stages {
         atomic::write_bytes(session.run.plot("stages.png"), &picture.png())?;
         effort.watch.say("comparing samples,");
-        list.extend(latents::distances(model, [&train, &data], &key.named("distances"))?);
+        list.extend(latents::distances(session, [&train, &data], &key.named("distances"))?);
     }
     if let Some(vectors) = model.latents() {
         effort.watch.say("latent vectors,");
