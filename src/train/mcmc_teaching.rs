@@ -21,14 +21,16 @@ use std::rc::Rc;
 impl Algorithm for McmcTeaching {
     /// Section 2: decoder draws, refined by l Langevin steps on `E = -f` (relative to a normal law, if one is set); one Adam step of the
     /// energy on `mean E(x_data) - mean E(x_refined)`, one of decoder and encoder on the refined samples alone. Of classes or pairs all
-    /// nets are told the class or the other half of the sample, and a chain those of the sample beside it.
+    /// nets are told the class or the other half of the sample, and a chain those of the sample beside it; what the other half tells
+    /// beyond doubt is put back before and after the chains.
     fn iteration(&self, it: &mut Iteration) {
         let batch = self.data.batch(it);
         let (x_data, told) = (self.scaled(&batch.x), self.told_of(&batch)); // [B, sample...]; one-hot [B, K], images, or nothing
         let (energy, proposal) = (self.energy_of(told.as_ref()), self.proposal_of(told.as_ref()));
 
         let start = proposal.propose(it, self.config.chains()); // z ~ N(0, I), x_0 = g(z): [M, sample...]
-        let x_refined = self.langevin.run(&energy, &start.x, &it.key("langevin"));
+        let x_0 = self.keep(&start.x, told.as_ref());
+        let x_refined = self.keep(&self.langevin.run(&energy, &x_0, &it.key("langevin")), told.as_ref());
 
         let (loss, [e_data, e_refined]) = self.energy_loss(&energy.net, &x_data, &x_refined);
         let norm = self.learner.minimize(it, &loss);
@@ -39,7 +41,7 @@ impl Algorithm for McmcTeaching {
         self.health.watch_energies(it, &e_data, &e_refined);
         it.metric("loss", &loss);
         it.metric("gradient_norm", &norm);
-        self.health.watch_chains(it, &start.x, &x_refined);
+        self.health.watch_chains(it, &x_0, &x_refined);
     }
 
     fn state(&self) -> Vec<(String, State)> {
@@ -138,6 +140,11 @@ impl McmcTeaching {
         }
         let labels = self.data.labels(batch).filter(|_| self.classes > 0)?;
         Some(labels.one_hot(self.classes))
+    }
+
+    /// Samples with what is known of pairs put back, in the nets' units.
+    pub(super) fn keep(&self, x: &Tensor, told: Option<&Tensor>) -> Tensor {
+        self.config.condition.zip(told).map_or_else(|| x.clone(), |(condition, given)| condition.keep(x, given))
     }
 
     /// `mean E(x_data) - mean E(x_refined)`, plus `gamma (mean E(x_data)^2 + mean E(x_refined)^2)`, and the energies. E is the net's: a

@@ -59,7 +59,7 @@ impl Model for McmcTeaching {
         let told = given.as_ref().map(|x| self.scaled(x)).or_else(|| self.one_hot(*n, labels));
         let x_0 = match known {
             Some(known) => self.filled_in(*n, known, &key.named("start"))?,
-            None => self.proposal_of(told.as_ref()).draw(*n, &key.named("start")),
+            None => self.keep(&self.proposal_of(told.as_ref()).draw(*n, &key.named("start")), told.as_ref()),
         };
         let steps = request.steps.unwrap_or(self.langevin.steps);
         let y = self.unscaled(&self.run(steps, told.as_ref(), &x_0, &key.named("langevin")));
