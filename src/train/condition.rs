@@ -47,7 +47,7 @@ impl Condition {
                 y * hole.affine(-1.0, 1.0) + hole.mul_scalar(0.5)
             }
             Condition::Upscale { factor } => y.avg_pool(factor, factor, 0).repeat_pixels(factor),
-            Condition::Grey => y.mean_axes(&[3]).broadcast_to(y.shape().clone()),
+            Condition::Grey => y.mean_axes(&[3]).unsqueeze(-1).broadcast_to(y.shape().clone()),
         }
     }
 
