@@ -63,7 +63,7 @@ pub fn run(registry: &Registry, args: &InpaintArgs) -> Result<()> {
 }
 
 /// A PNG as `[h, w, c]` in [0, 1]; grey and colour are turned into each other.
-fn read(path: &Path, [h, w, c]: [usize; 3]) -> Result<Vec<f32>> {
+pub fn read(path: &Path, [h, w, c]: [usize; 3]) -> Result<Vec<f32>> {
     let (bytes, shape) = png::read(path)?;
     if shape[..2] != [h, w] {
         let [height, width, _] = shape;

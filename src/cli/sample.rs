@@ -1,8 +1,10 @@
 //! `ebm sample`: draws from a trained energy.
 
 use super::choose_device::choose_device;
+use super::inpaint::read;
 use super::output::say;
 use super::progress::Ticker;
+use crate::check;
 use crate::error::{Error, Result};
 use crate::io::{atomic, npy};
 use crate::plot;
@@ -23,6 +25,9 @@ pub struct SampleArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     how: How,
+    /// A PNG of the size the model was trained on, for a model of pairs p(y | x): x is made of it, as in training.
+    #[arg(long)]
+    given: Option<PathBuf>,
     /// Also keep the states between the noise levels: trajectory.npy and, for images, trajectory.png beside the samples.
     #[arg(long)]
     trajectory: bool,
@@ -83,7 +88,8 @@ pub fn run(registry: &Registry, args: &SampleArgs) -> Result<()> {
     let classes = session.algorithm().classes();
     let ticker = Ticker::new("samples");
     let (trajectory, watch) = (args.trajectory, ticker.watch());
-    let request = SampleRequest { trajectory, watch, ..args.how.request(args.n, session.algorithm())? };
+    let given = args.given.as_ref().map(|path| copies(path, args.n, &session)).transpose()?;
+    let request = SampleRequest { trajectory, watch, given, ..args.how.request(args.n, session.algorithm())? };
     let samples = session.algorithm().sample(&request, &key)?;
     let columns = if args.how.classes.iter().any(|c| c == "each") { classes } else { square(args.n) };
     let x = evaluation::checked(&samples.x)?; // waits for the device
@@ -103,6 +109,16 @@ pub fn run(registry: &Registry, args: &SampleArgs) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A PNG as `n` images of the size of the model's.
+fn copies(path: &Path, n: usize, session: &Session) -> Result<Tensor> {
+    let shape = session.algorithm().sample_shape();
+    let &[h, w, c] = shape else {
+        return Err(Error::setting(format!("--given {}: this model is not one of images", path.display())));
+    };
+    check::memory("n", n, shape)?;
+    Ok(Tensor::new(&session.device, [n, h, w, c], &read(path, [h, w, c])?.repeat(n)))
 }
 
 /// Refuses what [`write`] cannot write, before any work is done.

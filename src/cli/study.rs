@@ -124,7 +124,7 @@ pub struct ImprovedCdArgs {
 #[derive(clap::Args)]
 pub struct McmcTeachingArgs {
     /// Iterations of each training.
-    #[arg(long, default_value_t = 600)]
+    #[arg(long, default_value_t = 300)]
     steps: u64,
     /// vae, coopnets, data (a VAE alone), none (short-run Langevin from noise). All of them by default.
     #[arg(long, value_delimiter = ',', value_parser = teaching)]
@@ -138,6 +138,9 @@ pub struct McmcTeachingArgs {
     /// Latent dimensions.
     #[arg(long, value_delimiter = ',', default_value = "2,4,8")]
     latents: Vec<usize>,
+    /// All combinations; without it one thing is changed at a time.
+    #[arg(long)]
+    full: bool,
     /// Seeds of each cell.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
@@ -217,7 +220,7 @@ pub fn run(registry: &Registry, args: &Args) -> Result<()> {
             };
             common.run(registry, &study)
         }
-        Args::McmcTeaching(McmcTeachingArgs { steps, teaching, noise, langevin, latents, seeds, common }) => {
+        Args::McmcTeaching(McmcTeachingArgs { steps, teaching, noise, langevin, latents, full, seeds, common }) => {
             let study = McmcTeachingStudy {
                 steps: *steps,
                 teachings: if teaching.is_empty() { Teaching::ALL.into() } else { teaching.clone() },
@@ -228,6 +231,7 @@ pub fn run(registry: &Registry, args: &Args) -> Result<()> {
                 },
                 langevin: langevin.clone(),
                 latents: latents.clone(),
+                full: *full,
                 seeds: *seeds,
                 overrides: common.overrides.clone(),
                 out: common.out("mcmc-teaching"),

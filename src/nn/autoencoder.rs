@@ -8,22 +8,24 @@ use serde::{Deserialize, Serialize};
 
 /// `q(x | z) = N(g(z), sigma^2 I)` and `pi(z | x) = N(m(x), diag e^{2 l(x)})`, `x [N, sample...]`, `z [N, d]`.
 pub trait Autoencoder {
-    /// g(z). Training normalises with the statistics of the batch, where there is something to normalise. `class` holds one-hot
-    /// rows, for nets that are told classes.
-    fn decode(&self, z: &Tensor, class: Option<&Tensor>, training: bool) -> Tensor;
+    /// g(z). Training normalises with the statistics of the batch, where there is something to normalise. `told` is what nets are
+    /// [told](join) besides.
+    fn decode(&self, z: &Tensor, told: Option<&Tensor>, training: bool) -> Tensor;
 
     /// m(x) and l(x), `[N, d]` each. `dropout` draws the dropout of a training step.
-    fn encode(&self, x: &Tensor, class: Option<&Tensor>, dropout: Option<&Key>) -> [Tensor; 2];
+    fn encode(&self, x: &Tensor, told: Option<&Tensor>, dropout: Option<&Key>) -> [Tensor; 2];
 }
 
-/// `x` `[N, D]` or `[N, H, W, C]` with the classes, one-hot rows `[N, K]`, as further coordinates or channels.
+/// `x` `[N, D]` or `[N, H, W, C]` with what a net is told of it, classes as one-hot rows `[N, K]` or images `[N, H, W, K]`, as further
+/// coordinates or channels.
 #[track_caller]
-pub fn join(x: &Tensor, class: Option<&Tensor>) -> Tensor {
-    let Some(class) = class else { return x.clone() };
-    let (n, k) = (class.dim(0), class.dim(1));
-    match x.shape()[..] {
-        [_, h, w, _] => Tensor::concat(&[x, &class.reshape([n, 1, 1, k]).broadcast_to([n, h, w, k])], 3),
-        _ => Tensor::concat(&[x, class], 1),
+pub fn join(x: &Tensor, told: Option<&Tensor>) -> Tensor {
+    let Some(told) = told else { return x.clone() };
+    let (n, k) = (told.dim(0), told.numel() / told.dim(0));
+    match (&x.shape()[..], told.shape().rank()) {
+        (_, 4) if x.shape().rank() == 4 => Tensor::concat(&[x, told], 3),
+        (&[_, h, w, _], _) => Tensor::concat(&[x, &told.reshape([n, 1, 1, k]).broadcast_to([n, h, w, k])], 3),
+        _ => Tensor::concat(&[x, &told.reshape([n, k])], 1),
     }
 }
 
@@ -49,7 +51,7 @@ impl AutoencoderConfig {
     }
 
     /// Declares `encoder` and `decoder` in `scope`, for samples of shape `item` in the box `bounds`, `latent` dimensions and nets
-    /// that are told one of `classes` classes (0 for none).
+    /// that are told so many numbers beside x (coordinates or channels) and beside z.
     ///
     /// # Errors
     /// When the settings do not fit the samples.
@@ -59,14 +61,14 @@ impl AutoencoderConfig {
         item: &[usize],
         bounds: &[[f64; 2]],
         latent: usize,
-        classes: usize,
+        told: [usize; 2],
     ) -> Result<Box<dyn Autoencoder>> {
         match (self, item) {
             (AutoencoderConfig::Mlp(config), [dims]) => {
-                Ok(Box::new(MlpCoder::new(scope, *dims, bounds, [latent, classes], config)))
+                Ok(Box::new(MlpCoder::new(scope, *dims, bounds, (latent, told), config)))
             }
             (AutoencoderConfig::Conv(config), &[h, w, c]) => {
-                Ok(Box::new(ConvCoder::new(scope, [h, w, c], [latent, classes], config)))
+                Ok(Box::new(ConvCoder::new(scope, [h, w, c], (latent, told), config)))
             }
             (AutoencoderConfig::Conv(_), _) => Err(Error::setting(format!(
                 "a conv autoencoder takes images, the data are {item:?}; use vae.net.kind = \"mlp\""
@@ -108,7 +110,7 @@ impl MlpCoder {
         scope: &Scope,
         dims: usize,
         bounds: &[[f64; 2]],
-        [latent, classes]: [usize; 2],
+        (latent, told): (usize, [usize; 2]),
         config: &MlpCoderConfig,
     ) -> MlpCoder {
         let [lo, hi] = bounds.iter().fold([f64::MAX, f64::MIN], |[lo, hi], b| [lo.min(b[0]), hi.max(b[1])]);
@@ -118,8 +120,8 @@ impl MlpCoder {
             Mlp::new(&scope.scope(name), [from, to], &config)
         };
         MlpCoder {
-            encoder: net("encoder", dims + classes, hidden.clone(), 2 * latent),
-            decoder: net("decoder", latent + classes, hidden.iter().rev().copied().collect(), dims),
+            encoder: net("encoder", dims + told[0], hidden.clone(), 2 * latent),
+            decoder: net("decoder", latent + told[1], hidden.iter().rev().copied().collect(), dims),
             center: 0.5 * (lo + hi),
             radius: 0.5 * (hi - lo),
         }
@@ -127,13 +129,13 @@ impl MlpCoder {
 }
 
 impl Autoencoder for MlpCoder {
-    fn decode(&self, z: &Tensor, class: Option<&Tensor>, _: bool) -> Tensor {
-        self.decoder.forward(&join(z, class)).affine(self.radius, self.center)
+    fn decode(&self, z: &Tensor, told: Option<&Tensor>, _: bool) -> Tensor {
+        self.decoder.forward(&join(z, told)).affine(self.radius, self.center)
     }
 
-    fn encode(&self, x: &Tensor, class: Option<&Tensor>, _: Option<&Key>) -> [Tensor; 2] {
+    fn encode(&self, x: &Tensor, told: Option<&Tensor>, _: Option<&Key>) -> [Tensor; 2] {
         let u = x.affine(1.0 / self.radius, -self.center / self.radius);
-        let both = self.encoder.forward(&join(&u, class));
+        let both = self.encoder.forward(&join(&u, told));
         let latent = both.dim(1) / 2;
         // Half of the output, as in the authors' code: l is the logarithm of a deviation.
         [both.narrow(1, 0, latent), both.narrow(1, latent, latent).mul_scalar(0.5)]

@@ -97,11 +97,11 @@ impl ConvCoder {
     pub fn new(
         scope: &Scope,
         [h, w, c]: [usize; 3],
-        [latent, classes]: [usize; 2],
+        (latent, told): (usize, [usize; 2]),
         config: &ConvCoderConfig,
     ) -> ConvCoder {
         let (encoder, decoder) = (scope.scope("encoder"), scope.scope("decoder"));
-        let inputs = [c + classes].into_iter().chain(config.encoder.iter().map(|l| l[2]));
+        let inputs = [c + told[0]].into_iter().chain(config.encoder.iter().map(|l| l[2]));
         let conv = |(i, (inputs, &layer)): (usize, (usize, &[usize; 3]))| {
             SameConv::new(&encoder.scope(format!("conv{i}")), inputs, layer, config.init)
         };
@@ -126,14 +126,14 @@ impl ConvCoder {
             BatchNorm { eps: 1e-3, ..BatchNorm::without_scale(&scope, channels) }
         };
         let (from, size) = (decoder.scope("layer0"), smallest.iter().product());
-        let std = config.init.map_or(Init::fan_in(latent + classes), Init::Normal);
+        let std = config.init.map_or(Init::fan_in(latent + told[1]), Init::Normal);
         ConvCoder {
             encoder: inputs.zip(&config.encoder).enumerate().map(conv).collect(),
             dropout: config.dropout,
             heads: [head("mean"), head("log_deviation")],
             start: match config.normed {
-                0 => Linear::started_as(&from, latent + classes, size, std, Init::Constant(0.0)),
-                _ => Linear::without_bias(&from, latent + classes, size, std),
+                0 => Linear::started_as(&from, latent + told[1], size, std, Init::Constant(0.0)),
+                _ => Linear::without_bias(&from, latent + told[1], size, std),
             },
             norms: channels.clone().enumerate().take(config.normed).map(norm).collect(),
             decoder: channels.zip(&layers).enumerate().map(up).collect(),
@@ -144,26 +144,26 @@ impl ConvCoder {
 }
 
 impl Autoencoder for ConvCoder {
-    fn decode(&self, z: &Tensor, class: Option<&Tensor>, training: bool) -> Tensor {
+    fn decode(&self, z: &Tensor, told: Option<&Tensor>, training: bool) -> Tensor {
         let normed = |i: usize, h: Tensor| match self.norms.get(i) {
             Some(norm) if training => norm.train(&h),
             Some(norm) => norm.evaluate(&h),
             None => h,
         };
         let [h, w, c] = self.smallest;
-        let start = normed(0, self.start.forward(&join(z, class)).reshape([z.dim(0), h, w, c]));
+        let start = normed(0, self.start.forward(&join(z, told)).reshape([z.dim(0), h, w, c]));
         let layer = |h: Tensor, (i, layer): (usize, &SameConvTranspose)| {
             normed(i + 1, layer.forward(&self.activation.apply(&h)))
         };
         self.decoder.iter().enumerate().fold(start, layer).tanh()
     }
 
-    fn encode(&self, x: &Tensor, class: Option<&Tensor>, key: Option<&Key>) -> [Tensor; 2] {
+    fn encode(&self, x: &Tensor, told: Option<&Tensor>, key: Option<&Key>) -> [Tensor; 2] {
         let layer = |h: Tensor, (i, conv): (usize, &SameConv)| {
             let h = conv.forward(&h).leaky_relu(0.2);
             key.map_or_else(|| h.clone(), |key| dropout(&h, self.dropout, &key.index(i as u64)))
         };
-        let h = self.encoder.iter().enumerate().fold(join(x, class), layer);
+        let h = self.encoder.iter().enumerate().fold(join(x, told), layer);
         let h = h.reshape([h.dim(0), h.numel() / h.dim(0)]);
         let [mean, log_deviation] = [0, 1].map(|i| self.heads[i].forward(&h));
         [mean, log_deviation.mul_scalar(0.5)]

@@ -29,14 +29,9 @@ impl SameConv {
     /// Applies the layer.
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let (weight, conv) = (self.weight.get(), Conv::default().stride(self.stride));
-        let pads = [1, 2].map(|axis| around(x.dim(axis), weight.dim(axis), self.stride));
-        if pads.iter().all(|[low, high]| low == high) {
-            let conv = Conv { padding: pads.map(|[low, _]| low), ..conv };
-            return x.conv2d(&weight, Some(&self.bias.get()), conv);
-        }
-        let [[top, bottom], [left, right]] = pads;
-        x.pad(1, top, bottom, 0.0).pad(2, left, right, 0.0).conv2d(&weight, Some(&self.bias.get()), conv)
+        let weight = self.weight.get();
+        let conv = around([x.dim(1), x.dim(2)], &weight, self.stride);
+        x.conv2d(&weight, Some(&self.bias.get()), conv)
     }
 }
 
@@ -76,10 +71,8 @@ impl SameConvTranspose {
     #[track_caller]
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let weight = self.weight.get();
-        let pads = [0, 1].map(|i| around(self.size[i], weight.dim(i + 1), self.stride)[0]);
-        let conv = Conv { padding: pads, ..Conv::default().stride(self.stride) };
-        let y = x.conv_transpose2d(&weight, self.bias.as_ref().map(Param::get).as_ref(), conv, [0, 0]);
-        y.narrow(1, 0, self.size[0]).narrow(2, 0, self.size[1])
+        let y = x.conv2d_input_grad(&weight, self.size, around(self.size, &weight, self.stride));
+        self.bias.as_ref().map_or_else(|| y.clone(), |bias| &y + bias.get())
     }
 }
 
@@ -88,10 +81,10 @@ fn start(fan_in: usize, std: Option<f64>) -> (Init, Init) {
     std.map_or((usual, usual), |std| (Init::Normal(std), Init::Constant(0.0)))
 }
 
-/// Zeros before and behind `size` pixels.
-fn around(size: usize, kernel: usize, stride: usize) -> [usize; 2] {
-    let all = ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
-    [all / 2, all.div_ceil(2)]
+/// The convolution of images of `size` by `weight [K, R, S, C]` with as many zeros as it needs.
+fn around(size: [usize; 2], weight: &Tensor, stride: usize) -> Conv {
+    let zeros = [0, 1].map(|i| ((size[i].div_ceil(stride) - 1) * stride + weight.dim(i + 1)).saturating_sub(size[i]));
+    Conv { padding: zeros.map(|z| z / 2), trailing: zeros.map(|z| z % 2), ..Conv::default().stride(stride) }
 }
 
 #[cfg(test)]

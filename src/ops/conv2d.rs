@@ -21,16 +21,17 @@ use crate::uniforms;
 pub struct Conv {
     /// Pixels of x from one output pixel to the next.
     pub stride: [usize; 2],
-    /// Zeros around x, as many on both sides. For other values, or other numbers on the two sides, pad x first:
-    /// `pad`, `pad_reflect`, `pad_edge`.
+    /// Zeros around x, as many on both sides. For other values pad x first: `pad`, `pad_reflect`, `pad_edge`.
     pub padding: [usize; 2],
+    /// More zeros below and to the right of x than above and to the left.
+    pub trailing: [usize; 2],
     /// Pixels of x from one tap to the next.
     pub dilation: [usize; 2],
 }
 
 impl Default for Conv {
     fn default() -> Conv {
-        Conv { stride: [1, 1], padding: [0, 0], dilation: [1, 1] }
+        Conv { stride: [1, 1], padding: [0, 0], trailing: [0, 0], dilation: [1, 1] }
     }
 }
 
@@ -62,7 +63,8 @@ impl Conv {
             return None;
         }
         let reach = self.dilation[direction].checked_mul(taps - 1)?.checked_add(1)?;
-        let padded = self.padding[direction].checked_mul(2)?.checked_add(size)?;
+        let padded =
+            self.padding[direction].checked_mul(2)?.checked_add(self.trailing[direction])?.checked_add(size)?;
         Some(padded.checked_sub(reach)?.checked_div(self.stride[direction])? + 1)
     }
 
@@ -71,7 +73,7 @@ impl Conv {
     pub fn input(&self, direction: usize, size: usize, taps: usize, extra: usize) -> Option<usize> {
         let reach = self.dilation[direction].checked_mul(taps.checked_sub(1)?)?.checked_add(1)?;
         let full = size.checked_sub(1)?.checked_mul(self.stride[direction])?.checked_add(reach)?;
-        let x = full.checked_sub(2 * self.padding[direction])?.checked_add(extra)?;
+        let x = full.checked_sub(2 * self.padding[direction] + self.trailing[direction])?.checked_add(extra)?;
         (self.output(direction, x, taps) == Some(size)).then_some(x)
     }
 }
@@ -129,7 +131,7 @@ impl Sizes {
     fn as_matrix(&self) -> Option<[usize; 2]> {
         let one = (self.r, self.s) == (1, 1) && self.conv.stride == [1, 1];
         let whole = (self.r, self.s) == (self.h, self.w) && self.conv.dilation == [1, 1];
-        let plain = self.conv.padding == [0, 0] && (one || whole);
+        let plain = self.conv.padding == [0, 0] && self.conv.trailing == [0, 0] && (one || whole);
         plain.then(|| [self.n * self.p * self.q, self.r * self.s * self.c])
     }
 
@@ -375,7 +377,8 @@ impl Sizes {
     }
 
     fn bake(&self, kernel: Kernel, loader: &str, [a_row, b_row]: [usize; 2]) -> Kernel {
-        let Conv { stride, padding, dilation } = self.conv;
+        // Where x ends is told by H, W and where y ends by P, Q: trailing zeros need no word.
+        let Conv { stride, padding, dilation, trailing: _ } = self.conv;
         let kernel = kernel.with("H", self.h).with("W", self.w).with("C", self.c).with("K", self.k);
         let kernel = kernel.with("R", self.r).with("S", self.s).with("P", self.p).with("Q", self.q);
         let kernel = kernel.with("STRIDE_Y", stride[0]).with("STRIDE_X", stride[1]);
@@ -396,7 +399,7 @@ fn gcd(a: usize, b: usize) -> usize {
 
 impl Tensor {
     /// 2-D convolution (cross-correlation): `x [N,H,W,C]`, `w [K,R,S,C]`, `bias [K]` -> `y [N,P,Q,K]`,
-    /// `P = (H + 2 padding - dilation (R-1) - 1) / stride + 1`.
+    /// `P = (H + 2 padding + trailing - dilation (R-1) - 1) / stride + 1`.
     #[track_caller]
     pub fn conv2d(&self, w: &Tensor, bias: Option<&Tensor>, conv: Conv) -> Tensor {
         let _op = calling("conv2d");
@@ -444,7 +447,8 @@ impl Tensor {
 /// stride, channels 1, prime, tile size +-1.
 pub fn cases() -> Vec<Case> {
     let plain = Conv::default();
-    let mixed = Conv { stride: [2, 1], padding: [0, 2], dilation: [1, 2] };
+    let mixed = Conv { stride: [2, 1], padding: [0, 2], trailing: [0, 1], dilation: [1, 2] };
+    let same = |stride, padding| Conv { trailing: [1, 1], ..plain.stride(stride).padding(padding) };
     let shapes = [
         // (x, [K, R, S], how)
         ([1, 3, 4, 2], [2, 2, 3], plain),
@@ -464,6 +468,10 @@ pub fn cases() -> Vec<Case> {
         ([2, 3, 3, 8], [5, 1, 1], plain),
         ([2, 16, 16, 64], [64, 3, 3], Conv::same(3)),
         ([5, 15, 17, 4], [4, 7, 5], plain.padding(3)),
+        ([1, 4, 4, 2], [2, 3, 3], same(2, 0)),
+        ([2, 14, 14, 32], [65, 3, 3], same(2, 0)),
+        ([3, 28, 28, 1], [32, 5, 5], same(2, 1)),
+        ([2, 7, 7, 33], [5, 4, 4], same(1, 1)),
     ];
     let mut cases = Vec::new();
     for (x, [k, r, s], conv) in shapes {

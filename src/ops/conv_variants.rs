@@ -6,7 +6,7 @@ use crate::tensor::{Tensor, calling};
 
 impl Tensor {
     /// Transposed convolution: `y [N,P,Q,K]`, `w [K,R,S,C]`, `bias [C]` -> `x [N,H,W,C]`, the adjoint of [`Tensor::conv2d`]
-    /// in x, `H = (P - 1) stride - 2 padding + dilation (R-1) + 1 + extra`, `extra` (vertical, horizontal) below the stride.
+    /// in x, `H = (P - 1) stride - 2 padding - trailing + dilation (R-1) + 1 + extra`, `extra` (vertical, horizontal) below the stride.
     #[track_caller]
     pub fn conv_transpose2d(&self, w: &Tensor, bias: Option<&Tensor>, conv: Conv, extra: [usize; 2]) -> Tensor {
         let _op = calling("conv_transpose2d");
@@ -67,8 +67,8 @@ impl Tensor {
         let (Some(p), Some(q)) = (conv.output(0, h, r), conv.output(1, width, s)) else {
             panic!("conv2d_grouped: the kernel is larger than the padded image, or a step is 0")
         };
-        let [py, px] = conv.padding;
-        let x = self.pad(1, py, py, 0.0).pad(2, px, px, 0.0);
+        let ([py, px], [ty, tx]) = (conv.padding, conv.trailing);
+        let x = self.pad(1, py, py + ty, 0.0).pad(2, px, px + tx, 0.0);
         let multiplier = w.dim(0) / c;
         let tap = |i: usize, j: usize| {
             let rows = x.slice_step(1, i * conv.dilation[0], conv.stride[0] as i64, p);
@@ -87,7 +87,7 @@ pub fn cases() -> Vec<Case> {
     let (plain, mut cases) = (Conv::default(), Vec::new());
     for (x, [k, r, s], groups, conv, order) in [
         ([2, 3, 4, 4], [2, 2, 2], 2, plain, 2),
-        ([1, 5, 4, 2], [4, 3, 2], 2, Conv { stride: [2, 1], padding: [1, 0], dilation: [1, 2] }, 2),
+        ([1, 5, 4, 2], [4, 3, 2], 2, Conv { stride: [2, 1], padding: [1, 0], trailing: [1, 2], dilation: [1, 2] }, 2),
         ([2, 9, 11, 12], [18, 3, 3], 3, Conv::same(3).stride(2), 0),
         ([2, 9, 11, 12], [12, 3, 3], 12, Conv::same(3), 0),
     ] {
@@ -119,7 +119,7 @@ mod tests {
     /// A grouped convolution is one whose weights between different groups are zero.
     #[test]
     fn grouped_and_depthwise_convolution_are_sparse_ordinary_ones() {
-        let conv = Conv { stride: [2, 1], padding: [1, 0], dilation: [1, 2] };
+        let conv = Conv { stride: [2, 1], padding: [1, 0], trailing: [1, 2], dilation: [1, 2] };
         for (c, k, groups) in [(6, 4, 2), (4, 8, 4), (3, 3, 3)] {
             let (x, w) = (unit(&[2, 5, 6, c], "x"), unit(&[k, 3, 2, c / groups], "w"));
             let dense: Vec<Tensor> = (0..groups)

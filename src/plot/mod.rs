@@ -15,7 +15,7 @@ pub use colormap::Colormap;
 pub use curves::Curves;
 pub use density::{Bounds, Panel, histogram, panels, quantiles};
 pub use picture::Picture;
-pub use samples::{MOST_CHANNELS, grid, stack, strips};
+pub use samples::{MOST_CHANNELS, beside, grid, stack, strips};
 
 /// A colour: red, green, blue.
 pub type Rgb = [u8; 3];

@@ -37,6 +37,18 @@ pub fn strips(frames: &[Vec<f32>], shape: [usize; 4]) -> Picture {
     tile(images, [h, w, c], n, frames.len())
 }
 
+/// Pictures one beside the other.
+pub fn beside(pictures: &[Picture]) -> Picture {
+    let (width, height) =
+        (pictures.iter().map(|p| p.width).sum(), pictures.iter().map(|p| p.height).max().unwrap_or(0));
+    let (mut all, mut left) = (Picture::new(width, height, BACKGROUND), 0);
+    for picture in pictures {
+        all.paste(left, 0, picture);
+        left += picture.width;
+    }
+    all
+}
+
 /// Pictures one below the other.
 pub fn stack(pictures: &[Picture]) -> Picture {
     let width = pictures.iter().map(|p| p.width).max().unwrap_or(0);
@@ -114,6 +126,15 @@ mod tests {
         let first = |image: &[f32]| grid(image, [1, 1, 1, image.len()], 1).get(WIDTH / 2, WIDTH / 2);
         assert_eq!(first(&[0.8, 0.5]), [102; 3]);
         assert_eq!(first(&[0.2, 0.4, 2.0, 0.5]), [26, 51, 128]);
+    }
+
+    #[test]
+    fn pictures_lie_beside_each_other_and_below() {
+        let [a, b] = [[1; 3], [2; 3]].map(|color| Picture::new(2, if color == [1; 3] { 3 } else { 1 }, color));
+        let (row, column) = (beside(&[a.clone(), b.clone()]), stack(&[a, b]));
+        assert_eq!(([row.width, row.height], [column.width, column.height]), ([4, 3], [2, 4]));
+        assert_eq!([row.get(1, 2), row.get(3, 0), row.get(3, 2)], [[1; 3], [2; 3], BACKGROUND]);
+        assert_eq!([column.get(1, 2), column.get(1, 3)], [[1; 3], [2; 3]]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::ais::{Ais, Base, grid_log_z};
 use super::measures::{self, Reference};
-use super::{Score, Scores, Session, image_scores, latents, outliers, pictures};
+use super::{Score, Scores, Session, image_scores, latents, outliers, pairs, pictures};
 use crate::data::{Dataset, Split};
 use crate::energy::{Energy, Scaled};
 use crate::error::{Error, Result};
@@ -154,6 +154,10 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
 
 fn images(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<String>, key: &Key) -> Result<Vec<Score>> {
     let (model, device) = (session.algorithm(), &session.device);
+    if let Some(condition) = model.condition() {
+        effort.watch.say("the other halves of pairs,");
+        return pairs::scores(session, condition, &session.registry.load(spec, Split::Test)?, &key.named("pairs"));
+    }
     let stages = pictures::stages(model, &session.bounds(), &key.named("stages"))?;
     if !model.supports_inpainting() && !model.samples_quickly() && stages.is_none() {
         return Ok(Vec::new());
@@ -173,7 +177,7 @@ fn images(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<Stri
     if let Some(picture) = stages {
         atomic::write_bytes(session.run.plot("stages.png"), &picture.png())?;
         effort.watch.say("comparing samples,");
-        list.extend(latents::distances(model, [&train, &data], &key.named("distances"))?);
+        list.extend(latents::distances(session, [&train, &data], &key.named("distances"))?);
     }
     if let Some(vectors) = model.latents() {
         effort.watch.say("latent vectors,");

@@ -104,6 +104,7 @@ mod init;
 mod latents;
 pub mod measures;
 pub mod outliers;
+mod pairs;
 pub mod pictures;
 mod presets;
 mod registry;

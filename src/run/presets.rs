@@ -43,6 +43,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("mcmc-teaching/checkerboard", include_str!("presets/mcmc-teaching/checkerboard.toml")),
     ("mcmc-teaching/fashion-mnist-small", include_str!("presets/mcmc-teaching/fashion-mnist-small.toml")),
     ("mcmc-teaching/mnist-small", include_str!("presets/mcmc-teaching/mnist-small.toml")),
+    ("mcmc-teaching/mnist-inpaint", include_str!("presets/mcmc-teaching/mnist-inpaint.toml")),
+    ("mcmc-teaching/mnist-half", include_str!("presets/mcmc-teaching/mnist-half.toml")),
     ("mcmc-teaching/mnist", include_str!("presets/mcmc-teaching/mnist.toml")),
     ("mcmc-teaching/fashion-mnist", include_str!("presets/mcmc-teaching/fashion-mnist.toml")),
     ("mcmc-teaching/cifar10", include_str!("presets/mcmc-teaching/cifar10.toml")),

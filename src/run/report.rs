@@ -69,12 +69,14 @@ fn curves(report: &mut Report, metrics: &Metrics) {
 }
 
 /// What `ebm eval` draws, with captions.
-const PLOTS: [(&str, &str); 10] = [
+const PLOTS: [(&str, &str); 12] = [
     ("density.png", "Energy, normalised density and samples after training"),
     ("data.png", "The data"),
     ("stages.png", "How samples arise: from the first guess on the left to the end"),
+    ("first-and-last.png", "First guesses on the left, the samples that became of them on the right"),
     ("reconstruction.png", "Held-out images, through encoder and decoder, and refined"),
     ("interpolation.png", "Lines between latent vectors: decoded, and below refined"),
+    ("pairs.png", "Held-out pairs: x, first draws of y, refined ones, and y itself, a row each"),
     ("inpainting.png", "Originals, their left halves, one sample, the mean of eight, the mean image"),
     ("guidance-0.png", "Classes without guidance"),
     ("guidance-0.5.png", "Guidance 0.5"),

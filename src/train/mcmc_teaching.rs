@@ -20,15 +20,17 @@ use std::rc::Rc;
 
 impl Algorithm for McmcTeaching {
     /// Section 2: decoder draws, refined by l Langevin steps on `E = -f` (relative to a normal law, if one is set); one Adam step of the
-    /// energy on `mean E(x_data) - mean E(x_refined)`, one of decoder and encoder on the refined samples alone. With classes all nets are
-    /// told that of the sample, and a chain that of the sample beside it.
+    /// energy on `mean E(x_data) - mean E(x_refined)`, one of decoder and encoder on the refined samples alone. Of classes or pairs all
+    /// nets are told the class or the other half of the sample, and a chain those of the sample beside it; what the other half tells
+    /// beyond doubt is put back before and after the chains.
     fn iteration(&self, it: &mut Iteration) {
         let batch = self.data.batch(it);
-        let (x_data, class) = (self.scaled(&batch.x), self.classes_of(&batch)); // [B, sample...]; one-hot [B, K], or none
-        let (energy, proposal) = (self.energy_of(class.as_ref()), self.proposal_of(class.as_ref()));
+        let (x_data, told) = (self.scaled(&batch.x), self.told_of(&batch)); // [B, sample...]; one-hot [B, K], images, or nothing
+        let (energy, proposal) = (self.energy_of(told.as_ref()), self.proposal_of(told.as_ref()));
 
         let start = proposal.propose(it, self.config.chains()); // z ~ N(0, I), x_0 = g(z): [M, sample...]
-        let x_refined = self.langevin.run(&energy, &start.x, &it.key("langevin"));
+        let x_0 = self.keep(&start.x, told.as_ref());
+        let x_refined = self.keep(&self.langevin.run(&energy, &x_0, &it.key("langevin")), told.as_ref());
 
         let (loss, [e_data, e_refined]) = self.energy_loss(&energy.net, &x_data, &x_refined);
         let norm = self.learner.minimize(it, &loss);
@@ -39,7 +41,7 @@ impl Algorithm for McmcTeaching {
         self.health.watch_energies(it, &e_data, &e_refined);
         it.metric("loss", &loss);
         it.metric("gradient_norm", &norm);
-        self.health.watch_chains(it, &start.x, &x_refined);
+        self.health.watch_chains(it, &x_0, &x_refined);
     }
 
     fn state(&self) -> Vec<(String, State)> {
@@ -86,16 +88,20 @@ impl McmcTeaching {
         let data_box = DataBox::new(device, &data.sample_shape, &bounds);
         let params = Params::new(device, key.named("parameters"));
         let classes = if config.conditional { data.class_count() } else { 0 };
-        // Classes are further coordinates, or channels.
+        // What nets are told is further coordinates, or channels.
         let mut item = data.sample_shape.clone();
-        item.iter_mut().last().into_iter().for_each(|channels| *channels += classes);
+        let told = match config.condition {
+            Some(_) => [item[item.len() - 1], data.sample_len()],
+            None => [classes; 2],
+        };
+        item.iter_mut().last().into_iter().for_each(|channels| *channels += told[0]);
         let net = config.energy.build(&params.root(), &item, &bounds)?;
         params.check("algorithm.energy")?;
         let vae = match config.teaching {
             Teaching::None => None,
             teaching => {
                 let (how, key) = ((teaching, &config.vae_optimizer, config.ema), key.named("vae parameters"));
-                Some(Rc::new(Vae::new(&config.vae, how, &data, (&bounds, classes), device, &key)?))
+                Some(Rc::new(Vae::new(&config.vae, how, &data, (&bounds, told), device, &key)?))
             }
         };
         let temperature = config.langevin.temperature * config.reference.map_or(1.0, |s| s * s);
@@ -114,22 +120,31 @@ impl McmcTeaching {
         })
     }
 
-    /// E(., y) for these classes, one-hot rows, if the nets are told any.
-    pub(super) fn energy_of(&self, class: Option<&Tensor>) -> WithReference<Told<'_, dyn Energy>> {
-        WithReference { net: Told { net: &*self.net, class: class.cloned() }, std: self.config.reference }
+    /// The energy where the nets are told this, if anything.
+    pub(super) fn energy_of(&self, told: Option<&Tensor>) -> WithReference<Told<'_, dyn Energy>> {
+        WithReference { net: Told { net: &*self.net, told: told.cloned() }, std: self.config.reference }
     }
 
-    /// Where chains of these classes start.
-    pub(super) fn proposal_of(&self, class: Option<&Tensor>) -> Rc<dyn Proposal> {
+    /// Where its chains start.
+    pub(super) fn proposal_of(&self, told: Option<&Tensor>) -> Rc<dyn Proposal> {
         match &self.vae {
-            Some(vae) => Rc::new(ToldVae { vae: vae.clone(), class: class.cloned() }),
+            Some(vae) => Rc::new(ToldVae { vae: vae.clone(), told: told.cloned() }),
             None => self.noise.clone(),
         }
     }
 
-    fn classes_of(&self, batch: &Batch) -> Option<Tensor> {
+    /// The classes of a batch, one-hot, or the other halves of its pairs in [-1, 1].
+    fn told_of(&self, batch: &Batch) -> Option<Tensor> {
+        if let Some(condition) = self.config.condition {
+            return Some(self.scaled(&condition.of(&batch.x)));
+        }
         let labels = self.data.labels(batch).filter(|_| self.classes > 0)?;
         Some(labels.one_hot(self.classes))
+    }
+
+    /// Samples with what is known of pairs put back, in the nets' units.
+    pub(super) fn keep(&self, x: &Tensor, told: Option<&Tensor>) -> Tensor {
+        self.config.condition.zip(told).map_or_else(|| x.clone(), |(condition, given)| condition.keep(x, given))
     }
 
     /// `mean E(x_data) - mean E(x_refined)`, plus `gamma (mean E(x_data)^2 + mean E(x_refined)^2)`, and the energies. E is the net's: a

@@ -1,5 +1,6 @@
 //! The settings of variational MCMC teaching.
 
+use super::Condition;
 use super::vae::VaeConfig;
 use crate::check;
 use crate::data::Dataset;
@@ -52,6 +53,8 @@ pub struct Config {
     pub teaching: Teaching,
     /// Whether energy, decoder and encoder are told the classes of the data.
     pub conditional: bool,
+    /// x of p(y | x), which energy, decoder and encoder are given with the images y, if they learn pairs.
+    pub condition: Option<Condition>,
     /// s: the energy is relative to N(0, s^2 I), and `langevin.step_size` is eta, the part by which a step shrinks x (section 5); the
     /// authors take 0.016 for images. Without it the net is the energy.
     pub reference: Option<f64>,
@@ -81,6 +84,7 @@ impl Default for Config {
             chains: None,
             teaching: Teaching::Vae,
             conditional: false,
+            condition: None,
             reference: None,
             energy_l2: 0.0,
             max_energy: 1e4,
@@ -108,9 +112,12 @@ impl Config {
         if self.conditional && data.class_count() == 0 {
             return Err(Error::setting(format!("algorithm.conditional = true: {} has no labels", data.name)));
         }
-        let beside = !self.conditional || self.chains() == self.batch;
-        let why =
-            format!("with classes every chain has that of a sample beside it; use algorithm.batch = {}", self.batch);
+        self.condition.map_or(Ok(()), |of| of.check("algorithm.condition", &data.sample_shape))?;
+        if self.conditional && self.condition.is_some() {
+            return Err(Error::setting("algorithm.conditional = true: classes or algorithm.condition, not both"));
+        }
+        let beside = !(self.conditional || self.condition.is_some()) || self.chains() == self.batch;
+        let why = format!("every chain is told what the sample beside it is; use algorithm.batch = {}", self.batch);
         check::ensure(beside, "algorithm.chains", self.chains(), why)?;
         self.reference.map_or(Ok(()), |s| check::positive("algorithm.reference", s))?;
         check::not_negative("algorithm.energy_l2", self.energy_l2)?;

@@ -2,7 +2,7 @@
 
 use super::latents::Posterior;
 use super::mcmc_teaching::{McmcTeaching, Teaching};
-use super::{Known, Latents, Learner, Model, SampleRequest, Samples};
+use super::{Condition, Known, Latents, Learner, Model, SampleRequest, Samples};
 use crate::energy::{AnyOf, Energy, ScaledInputs, Told, WithReference};
 use crate::error::{Error, Result};
 use crate::ops::langevin::LangevinStep;
@@ -17,8 +17,11 @@ impl Model for McmcTeaching {
         &self.data().sample_shape
     }
 
-    /// With classes that of the even mixture, `-T log sum_y exp(-E(x, y) / T)`.
+    /// With classes that of the even mixture, `-T log sum_y exp(-E(x, y) / T)`; of pairs there is none of y alone.
     fn energy(&self) -> Result<Box<dyn Energy + '_>> {
+        if self.config.condition.is_some() {
+            return Err(Error::setting("the energy of a model of pairs is one of both halves, E(y, x)"));
+        }
         if self.classes == 0 {
             return Ok(self.in_units(None));
         }
@@ -42,26 +45,52 @@ impl Model for McmcTeaching {
         self.langevin.temperature
     }
 
-    /// Decoder draws, refined; around known parts as section 7 says. Where no class is asked for, each sample has one in turn.
+    /// Decoder draws, refined; around known parts as section 7 says. Where no class is asked for, each sample has one in turn. Of pairs
+    /// y is drawn for the given x.
     fn sample(&self, request: &SampleRequest, key: &Key) -> Result<Samples> {
-        let SampleRequest { n, known, .. } = request;
-        let labels =
-            SampleRequest { known: None, ..request.clone() }.check_labelled(self.sample_shape(), self.classes)?;
-        let class = self.one_hot(*n, labels);
+        let SampleRequest { n, known, given, .. } = request;
+        let own = SampleRequest {
+            known: None,
+            given: given.clone().filter(|_| self.config.condition.is_none()),
+            ..request.clone()
+        };
+        let labels = own.check_labelled(self.sample_shape(), self.classes)?;
+        let given = self.given(*n, given.as_ref())?;
+        let told = given.as_ref().map(|x| self.scaled(x)).or_else(|| self.one_hot(*n, labels));
         let x_0 = match known {
             Some(known) => self.filled_in(*n, known, &key.named("start"))?,
-            None => self.proposal_of(class.as_ref()).draw(*n, &key.named("start")),
+            None => self.keep(&self.proposal_of(told.as_ref()).draw(*n, &key.named("start")), told.as_ref()),
         };
         let steps = request.steps.unwrap_or(self.langevin.steps);
-        let x = self.unscaled(&self.run(steps, class.as_ref(), &x_0, &key.named("langevin")));
-        Ok(match known {
-            Some(known) => known.mask.where_(&known.values, &x).into(),
-            None => x.into(),
+        let y = self.unscaled(&self.run(steps, told.as_ref(), &x_0, &key.named("langevin")));
+        Ok(match (known, self.config.condition.zip(given)) {
+            (Some(known), _) => known.mask.where_(&known.values, &y).into(),
+            (None, Some((condition, x))) => condition.keep(&y, &x).into(),
+            (None, None) => y.into(),
         })
     }
 
-    /// The draws, then their states after each quarter of the Langevin steps.
+    /// Of pairs the first training images, each after what is made of it: x, the decoder's draw, refined.
+    fn preview(&self, n: usize, key: &Key) -> Result<Samples> {
+        let Some(condition) = self.config.condition else { return self.sample(&SampleRequest::new(n), key) };
+        let rows = self.data().rows(&(0..n.min(self.data().len())).collect::<Vec<_>>());
+        let n = rows.len() / self.data().sample_len();
+        let y = Tensor::new(self.learner.params.device(), [&[n], self.sample_shape()].concat(), &rows);
+        let request = SampleRequest { given: Some(y.clone()), ..SampleRequest::new(n) };
+        let decoded = self.sample(&SampleRequest { steps: Some(0), ..request.clone() }, key)?.x;
+        let refined = self.sample(&request, key)?.x;
+        Ok(Samples { x: refined.clone(), trajectory: vec![condition.of(&y), decoded, refined, y] })
+    }
+
+    fn condition(&self) -> Option<Condition> {
+        self.config.condition
+    }
+
+    /// The draws, then their states after each quarter of the Langevin steps; none of pairs.
     fn stages(&self, n: usize, key: &Key) -> Result<Vec<(String, Tensor)>> {
+        if self.config.condition.is_some() {
+            return Ok(Vec::new());
+        }
         let class = self.one_hot(n, None);
         let mut x = self.proposal_of(class.as_ref()).draw(n, &key.named("start"));
         let first = if self.vae.is_some() { "decoder" } else { "noise" };
@@ -75,7 +104,8 @@ impl Model for McmcTeaching {
     }
 
     fn latents(&self) -> Option<&dyn Latents> {
-        let infers = self.classes == 0 && matches!(self.config.teaching, Teaching::Vae | Teaching::Data);
+        let told = self.classes > 0 || self.config.condition.is_some();
+        let infers = !told && matches!(self.config.teaching, Teaching::Vae | Teaching::Data);
         infers.then_some(self as &dyn Latents)
     }
 
@@ -104,8 +134,19 @@ impl Latents for McmcTeaching {
 
 impl McmcTeaching {
     /// Chains on the energy with averaged parameters, in the nets' units.
-    fn run(&self, steps: usize, class: Option<&Tensor>, x_0: &Tensor, key: &Key) -> Tensor {
-        Langevin { steps, ..self.langevin.clone() }.run(&self.learner.ema(&self.energy_of(class)), x_0, key)
+    fn run(&self, steps: usize, told: Option<&Tensor>, x_0: &Tensor, key: &Key) -> Tensor {
+        Langevin { steps, ..self.langevin.clone() }.run(&self.learner.ema(&self.energy_of(told)), x_0, key)
+    }
+
+    /// x of `n` pairs in the units of the data set, made of these images, if the model is one of pairs.
+    fn given(&self, n: usize, images: Option<&Tensor>) -> Result<Option<Tensor>> {
+        let Some(condition) = self.config.condition else { return Ok(None) };
+        let shape = [&[n], self.sample_shape()].concat();
+        match images {
+            Some(y) if y.shape().0 == shape => Ok(Some(condition.of(y))),
+            Some(y) => Err(Error::setting(format!("given images have the shape {}; give {shape:?}", y.shape()))),
+            None => Err(Error::setting("this is a model of pairs, p(y | x): give it images, `ebm sample --given F`")),
+        }
     }
 
     /// The energy with averaged parameters, in the units of the data set.
@@ -127,7 +168,7 @@ impl McmcTeaching {
     fn filled_in(&self, n: usize, known: &Known, key: &Key) -> Result<Tensor> {
         let Some(vae) = self.vae.as_ref().filter(|_| self.supports_inpainting()) else {
             return Err(Error::setting(
-                "known parts need an encoder that is told no classes: algorithm.teaching = \"vae\", conditional = false",
+                "known parts need an encoder that is told nothing else: algorithm.teaching = \"vae\", conditional = false, no condition",
             ));
         };
         known.check(n, self.sample_shape())?;

@@ -86,8 +86,8 @@ fn vae(kl: f64, teaching: Teaching) -> ToldVae {
     let net = MlpCoderConfig { hidden: vec![6], activation: Activation::Silu };
     let config = VaeConfig { latent: 1, kl, net: AutoencoderConfig::Mlp(net), ..Default::default() };
     let how = (teaching, &AdamConfig::default(), 0.9);
-    let vae = Vae::new(&config, how, &data(), (&[[-2.0, 2.0]], 0), &Device::oracle(), &Key::new(5)).unwrap();
-    ToldVae { vae: Rc::new(vae), class: None }
+    let vae = Vae::new(&config, how, &data(), (&[[-2.0, 2.0]], [0, 0]), &Device::oracle(), &Key::new(5)).unwrap();
+    ToldVae { vae: Rc::new(vae), told: None }
 }
 
 /// The loss is w times the negative evidence lower bound of a decoder of variance w / 2, up to a constant: its gradient against that of

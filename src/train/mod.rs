@@ -5,6 +5,7 @@
 //! [`Proposal`] (where chains start) and the Langevin loop of [`sample`](crate::sample). A trained algorithm is a [`Model`].
 
 pub mod classifier;
+mod condition;
 pub mod contrastive_divergence;
 mod data_box;
 pub mod ddpm;
@@ -45,6 +46,7 @@ mod training;
 mod units;
 mod vae;
 
+pub use condition::Condition;
 pub use contrastive_divergence::ContrastiveDivergence;
 pub use data_box::{DataBox, NoiseStart};
 pub use ddpm::Ddpm;

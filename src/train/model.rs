@@ -1,6 +1,6 @@
 //! A model apart from its training: what sampling, scoring and drawing need.
 
-use super::{Latents, OutlierScore, Units};
+use super::{Condition, Latents, OutlierScore, Units};
 use crate::check;
 use crate::energy::Energy;
 use crate::error::{Error, Result};
@@ -57,6 +57,11 @@ pub trait Model {
     /// name. Empty where samples have no first guess.
     fn stages(&self, _n: usize, _key: &Key) -> Result<Vec<(String, Tensor)>> {
         Ok(Vec::new())
+    }
+
+    /// What is [given](SampleRequest::given) to it of images, if it is a model p(y | x) of pairs that are made of images y.
+    fn condition(&self) -> Option<Condition> {
+        None
     }
 
     /// Its latent vectors, if it has some and can infer them.
@@ -122,6 +127,8 @@ pub struct SampleRequest {
     pub known: Option<Known>,
     /// How often each noise level is visited where parts are known: going back up lets the rest fit them.
     pub rounds: usize,
+    /// Images `[n, H, W, C]`, of which a model of pairs is given the part or version that [`Model::condition`] says.
+    pub given: Option<Tensor>,
     /// Whether the states between the levels are wanted.
     pub trajectory: bool,
     /// Who is told how far it is.
@@ -183,6 +190,7 @@ impl SampleRequest {
             guidance: 0.0,
             known: None,
             rounds: 1,
+            given: None,
             trajectory: false,
             watch: Watch::default(),
         }
@@ -224,8 +232,23 @@ impl SampleRequest {
     /// more.
     pub fn check_plain(&self, sample_shape: &[usize]) -> Result<()> {
         self.check(sample_shape)?;
-        let SampleRequest { n: _, steps: _, step_scale, conditions, guidance, known, rounds: _, trajectory, watch: _ } =
-            self;
+        let SampleRequest {
+            step_scale,
+            conditions,
+            guidance,
+            known,
+            given,
+            trajectory,
+            n: _,
+            steps: _,
+            rounds: _,
+            watch: _,
+        } = self;
+        if given.is_some() {
+            return Err(Error::setting(
+                "images were given, but this model is none of pairs, with an algorithm.condition",
+            ));
+        }
         if !conditions.is_empty() || known.is_some() || *trajectory || *step_scale != 1.0 || *guidance != 0.0 {
             return Err(Error::setting(
                 "classes, guidance, known parts, trajectories and step scales need a model trained by recovery_likelihood",

@@ -14,9 +14,9 @@ use std::rc::Rc;
 impl Proposal for ToldVae {
     /// `z ~ N(0, I)`, `x_0 = g(z)`; the source is z.
     fn propose(&self, it: &mut Iteration, n: usize) -> Start {
-        let ToldVae { vae, class } = self;
+        let ToldVae { vae, told } = self;
         let z = it.normal("latent", [n, vae.config.latent]);
-        let x = no_grad(|| vae.coder.decode(&z, class.as_ref(), true));
+        let x = no_grad(|| vae.coder.decode(&z, told.as_ref(), true));
         let noise = vae.config.decoder_noise.then(|| vae.deviation() * it.normal("decoder", x.shape()));
         Start { x: noise.map_or_else(|| x.clone(), |noise| &x + noise), source: z }
     }
@@ -24,12 +24,12 @@ impl Proposal for ToldVae {
     /// One step down the mean loss of x: for a VAE with a latent vector that the encoder infers, for CoopNets with the one that x
     /// was made of.
     fn learn(&self, it: &mut Iteration, start: &Start, x: &Tensor) {
-        let ToldVae { vae, class } = self;
+        let ToldVae { vae, told } = self;
         let loss = match vae.teaching {
-            Teaching::Coopnets => square(&(x - vae.coder.decode(&start.source, class.as_ref(), true))),
+            Teaching::Coopnets => square(&(x - vae.coder.decode(&start.source, told.as_ref(), true))),
             _ => {
                 let eps = it.normal("posterior", [x.dim(0), vae.config.latent]);
-                let parts = vae.loss(x, class.as_ref(), &eps, Some(&it.key("dropout")));
+                let parts = vae.loss(x, told.as_ref(), &eps, Some(&it.key("dropout")));
                 it.metric("vae_reconstruction", &parts.error.mean());
                 it.metric("vae_kl", &parts.kl.mean());
                 it.metric("active_latents", &active(&parts.mean));
@@ -45,7 +45,7 @@ impl Proposal for ToldVae {
     fn draw(&self, n: usize, key: &Key) -> Tensor {
         let vae = &self.vae;
         let z = Tensor::normal(vae.learner.params.device(), [n, vae.config.latent], &key.named("latent"));
-        let x = vae.decode(&z, self.class.as_ref());
+        let x = vae.decode(&z, self.told.as_ref());
         if !vae.config.decoder_noise {
             return x;
         }
@@ -58,12 +58,12 @@ impl Proposal for ToldVae {
     }
 }
 
-/// A VAE and the classes of the samples at hand.
+/// A VAE and what its nets are told of the samples at hand.
 pub struct ToldVae {
     /// The VAE.
     pub vae: Rc<Vae>,
-    /// One-hot rows, for nets that are told classes.
-    pub class: Option<Tensor>,
+    /// Classes as one-hot rows, or images.
+    pub told: Option<Tensor>,
 }
 
 /// What is kept of one pass of x through encoder and decoder.
@@ -141,42 +141,42 @@ pub struct Vae {
 }
 
 impl Vae {
-    /// Builds the nets for `data`, which lie in the box `bounds`, told one of `classes` classes (0 for none); everything random follows
-    /// from `key`.
+    /// Builds the nets for `data`, which lie in the box `bounds`, told so many numbers beside x and beside z; everything random
+    /// follows from `key`.
     pub fn new(
         config: &VaeConfig,
         (teaching, optimizer, ema): (Teaching, &AdamConfig, f64),
         data: &Dataset,
-        (bounds, classes): (&[[f64; 2]], usize),
+        (bounds, told): (&[[f64; 2]], [usize; 2]),
         device: &Device,
         key: &Key,
     ) -> Result<Vae> {
         let params = Params::new(device, key.clone());
-        let coder = config.net.build(&params.root(), &data.sample_shape, bounds, config.latent, classes)?;
+        let coder = config.net.build(&params.root(), &data.sample_shape, bounds, config.latent, told)?;
         params.check("algorithm.vae")?;
         Ok(Vae { config: config.clone(), teaching, coder, learner: Learner::new(&params, optimizer, ema) })
     }
 
     /// The loss of each sample, `error + w kl`, for given eps `[N, d]`: times 1/w it is the negative evidence lower bound.
-    pub fn loss(&self, x: &Tensor, class: Option<&Tensor>, eps: &Tensor, dropout: Option<&Key>) -> Parts {
-        let [mean, log_deviation] = self.coder.encode(x, class, dropout);
+    pub fn loss(&self, x: &Tensor, told: Option<&Tensor>, eps: &Tensor, dropout: Option<&Key>) -> Parts {
+        let [mean, log_deviation] = self.coder.encode(x, told, dropout);
         let z = &mean + log_deviation.exp() * eps;
-        let error = square(&(x - self.coder.decode(&z, class, true)));
+        let error = square(&(x - self.coder.decode(&z, told, true)));
         let terms = log_deviation.affine(2.0, 1.0) - mean.square() - log_deviation.mul_scalar(2.0).exp();
         Parts { error, kl: terms.sum_axes(&[1]).mul_scalar(-0.5), mean }
     }
 
     /// g(z) with averaged parameters, as a constant.
-    pub fn decode(&self, z: &Tensor, class: Option<&Tensor>) -> Tensor {
-        no_grad(|| self.decode_graph(z, class))
+    pub fn decode(&self, z: &Tensor, told: Option<&Tensor>) -> Tensor {
+        no_grad(|| self.decode_graph(z, told))
     }
 
     /// g(z) with averaged parameters.
-    pub fn decode_graph(&self, z: &Tensor, class: Option<&Tensor>) -> Tensor {
-        self.learner.with_ema(|| self.coder.decode(z, class, false))
+    pub fn decode_graph(&self, z: &Tensor, told: Option<&Tensor>) -> Tensor {
+        self.learner.with_ema(|| self.coder.decode(z, told, false))
     }
 
-    /// A draw of pi(z | x) with averaged parameters, of nets that are not told classes.
+    /// A draw of pi(z | x) with averaged parameters, of nets that are told nothing else.
     pub fn encode(&self, x: &Tensor, key: &Key) -> Tensor {
         let [mean, log_deviation] = no_grad(|| self.learner.with_ema(|| self.coder.encode(x, None, None)));
         let noise = Tensor::normal(x.device(), mean.shape(), key);

@@ -7,7 +7,7 @@ use ebm::nn::{AutoencoderConfig, ConvCoderConfig, Params};
 use ebm::prelude::*;
 use ebm::run::{Registry, RunConfig};
 use ebm::sample::Langevin;
-use ebm::train::{Known, McmcTeaching, Model, SampleRequest, VaeConfig, mcmc_teaching};
+use ebm::train::{Condition, Known, McmcTeaching, Model, SampleRequest, VaeConfig, mcmc_teaching};
 
 fn teaching_config() -> mcmc_teaching::Config {
     let langevin = Langevin { steps: 3, step_size: 0.02, ..Default::default() };
@@ -94,7 +94,7 @@ fn the_nets_of_variational_mcmc_teaching_have_the_published_sizes() {
         let params = || Params::new(&Device::oracle(), Key::new(0));
         let (e, v) = (params(), params());
         config.energy.build(&e.root(), item, &[[-1.0, 1.0]]).unwrap();
-        config.vae.net.build(&v.root(), item, &[[-1.0, 1.0]], config.vae.latent, 0).unwrap();
+        config.vae.net.build(&v.root(), item, &[[-1.0, 1.0]], config.vae.latent, [0, 0]).unwrap();
         assert_eq!((e.numel(), v.numel()), (energy, vae), "{preset}");
     }
 }
@@ -126,4 +126,39 @@ fn conditional_variational_mcmc_teaching_resumes_exactly_and_gives_the_class_tha
         assert!((whole - want).abs() < 1e-5, "{whole} against {want}");
     }
     assert!(model.class_energy(2).err().unwrap().to_string().contains("2 classes"));
+}
+
+/// Pairs: y depends on what x tells and on nothing else of the image that x is made of; the pixels around a hole stay as they are.
+#[test]
+fn variational_mcmc_teaching_of_pairs_resumes_exactly_and_sees_only_what_is_given() {
+    let config = mcmc_teaching::Config { condition: Some(Condition::Hole { side: 2 }), ..teaching_images() };
+    let build = |device: &Device| McmcTeaching::new(&config, labelled_images(), device, &Key::new(1)).unwrap();
+    resumes_exactly("teaching-pairs", &|device| Box::new(build(device)));
+
+    let device = Device::open().unwrap_or(Device::Oracle);
+    let model = build(&device);
+    let [image, other] = [2, 3].map(|key| Tensor::uniform(&device, [3, 4, 4, 1], &Key::new(key)));
+    let hole = Tensor::full(&device, [1, 2, 2, 1], 1.0).pad(1, 1, 1, 0.0).pad(2, 1, 1, 0.0);
+    let beyond = &image + (&other - &image) * &hole; // another image in the hole
+    let around = &image + (&other - &image) * hole.affine(-1.0, 1.0); // another one around it
+    let request = |given: &Tensor, steps| SampleRequest { given: Some(given.clone()), steps, ..SampleRequest::new(3) };
+    let of = |given: &Tensor, steps| model.sample(&request(given, steps), &Key::new(4)).unwrap().x;
+    for steps in [Some(0), None] {
+        let y = of(&image, steps);
+        assert_eq!(y.to_vec().unwrap(), of(&beyond, steps).to_vec().unwrap());
+        let elsewhere = (of(&around, steps) - &y) * &hole;
+        assert!(elsewhere.abs().to_f64().unwrap().into_iter().fold(0.0, f64::max) > 1e-4);
+        let off = ((&y - &image) * hole.affine(-1.0, 1.0)).abs().to_f64().unwrap().into_iter().fold(0.0, f64::max);
+        assert!(off == 0.0, "{off}");
+    }
+
+    let refusal = |request: &SampleRequest| model.sample(request, &Key::new(4)).err().unwrap().to_string();
+    assert!(refusal(&SampleRequest::new(3)).contains("give it images"));
+    assert!(refusal(&request(&image.narrow(1, 0, 3), None)).contains("give [3, 4, 4, 1]"));
+    let known = Known { values: image.clone(), mask: image.clone() };
+    assert!(refusal(&SampleRequest { known: Some(known), ..request(&image, None) }).contains("told nothing else"));
+    assert!(model.energy().err().unwrap().to_string().contains("both halves"));
+    let plain = McmcTeaching::new(&teaching_images(), labelled_images(), &device, &Key::new(1)).unwrap();
+    let text = plain.sample(&request(&image, None), &Key::new(4)).err().unwrap().to_string();
+    assert!(text.contains("none of pairs"), "{text}");
 }

@@ -1,14 +1,15 @@
 //! `ebm study mcmc-teaching`: what teaching, refinement and noise contribute.
 //!
-//! {VAE, CoopNets, a VAE of the data, no teaching} x noise on, off x Langevin steps x latent dimensions x seeds, trained alike on eight
-//! Gaussians. A VAE of the data is, before its draws are refined, the VAE alone; chains without teaching are short-run Langevin
-//! dynamics from noise.
+//! {VAE, CoopNets, a VAE of the data, no teaching}, noise on and off, Langevin steps, latent dimensions, over several seeds, trained
+//! alike on eight Gaussians: one thing changed at a time, or all combinations. A VAE of the data is, before its draws are refined,
+//! the VAE alone; chains without teaching are short-run Langevin dynamics from noise.
 
 use super::{Study, Table};
 use crate::error::Result;
 use crate::io::atomic::write_bytes;
 use crate::plot::Curves;
 use crate::run::evaluation::{Effort, evaluate};
+use crate::run::pairs::mean_and_error;
 use crate::run::{Registry, RunConfig, Scores, Session};
 use crate::train::mcmc_teaching::Teaching;
 use std::collections::BTreeMap;
@@ -27,6 +28,8 @@ pub struct McmcTeachingStudy {
     pub langevin: Vec<usize>,
     /// Dimensions of the latent vectors.
     pub latents: Vec<usize>,
+    /// All combinations, in place of those that differ in one thing from the first of each list (and from [`CENTRE`] steps).
+    pub full: bool,
     /// Seeds 0, 1, ... of each cell.
     pub seeds: u64,
     /// Settings that are changed in all trainings, `key=value`.
@@ -60,6 +63,8 @@ pub struct Row {
     scores: Scores,
 }
 
+/// Langevin steps of the cells that differ in something else, where the study has them.
+const CENTRE: usize = 20;
 /// Points of a score.
 const POINTS: usize = 5000;
 /// The columns of the table, by the names of scores; the first guess is the decoder's draw, or noise.
@@ -86,7 +91,7 @@ impl Study for McmcTeachingStudy {
             let latents = if teaching == Teaching::None { &self.latents[..1] } else { &self.latents[..] };
             for &noise in &self.noises {
                 for &langevin in &self.langevin {
-                    for &latent in latents {
+                    for &latent in latents.iter().filter(|&&latent| self.wants(teaching, noise, langevin, latent)) {
                         list.extend((0..self.seeds).map(|seed| Variant { teaching, noise, langevin, latent, seed }));
                     }
                 }
@@ -166,8 +171,20 @@ impl Study for McmcTeachingStudy {
         table.markdown(self.out.join("study.md"))?;
         csv.csv(self.out.join("study.csv"))?;
         let chart = Curves::new("SW2 of refined samples").along("Langevin steps").log_y();
-        let chart = curves.iter().fold(chart, |chart, (name, (x, y))| chart.series(name, x, y));
+        let lines = curves.iter().filter(|(_, (x, _))| x.len() > 1);
+        let chart = lines.fold(chart, |chart, (name, (x, y))| chart.series(name, x, y));
         write_bytes(self.out.join("study.svg"), chart.svg().as_bytes())
+    }
+}
+
+impl McmcTeachingStudy {
+    /// Whether a cell belongs to the study: every teaching with and without noise; other numbers of steps for the first teaching, and
+    /// for short-run chains; other latent dimensions for the first teaching.
+    fn wants(&self, teaching: Teaching, noise: bool, langevin: usize, latent: usize) -> bool {
+        let centre = if self.langevin.contains(&CENTRE) { CENTRE } else { self.langevin[0] };
+        let (steps, dims) = (langevin != centre, latent != self.latents[0]);
+        let first = teaching == self.teachings[0] || steps && teaching == Teaching::None;
+        self.full || !steps && !dims || first && noise == self.noises[0] && !(steps && dims)
     }
 }
 
@@ -176,14 +193,6 @@ impl Row {
     fn get(&self, names: &[&str]) -> f64 {
         names.iter().find_map(|name| self.scores.get(name)).unwrap_or(f64::NAN)
     }
-}
-
-/// The mean, and its standard error; NaN of a single value.
-fn mean_and_error(values: &[f64]) -> (f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    (mean, (variance / n).sqrt())
 }
 
 #[cfg(test)]
@@ -199,10 +208,13 @@ mod tests {
             noises: vec![true, false],
             langevin: vec![5, 10],
             latents: vec![2, 4],
+            full: true,
             seeds: 2,
             overrides: Vec::new(),
             out: "x".into(),
         };
+        // The first of all; two teachings with 10 steps (the first, none), one with 4 dimensions, 3 other teachings, 4 without noise.
+        assert_eq!(McmcTeachingStudy { full: false, ..study.clone() }.variants().len(), (1 + 2 + 1 + 3 + 4) * 2);
         let registry = Registry::standard();
         let (mut texts, mut rest) = (Vec::new(), None);
         for variant in study.variants() {
@@ -221,11 +233,5 @@ mod tests {
         texts.sort();
         texts.dedup();
         assert_eq!(texts.len(), (3 * 2 * 2 * 2 + 2 * 2) * 2);
-    }
-
-    #[test]
-    fn the_standard_error_is_that_of_the_mean() {
-        let (mean, error) = mean_and_error(&[1.0, 2.0, 3.0]);
-        assert!(mean == 2.0 && (error - (1.0f64 / 3.0).sqrt()).abs() < 1e-12);
     }
 }
