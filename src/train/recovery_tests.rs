@@ -82,11 +82,15 @@ impl Energy for Exact {
 #[test]
 fn chains_on_the_exact_energy_sample_the_exact_conditional() {
     let device = Device::oracle();
-    for (schedule, rule) in
-        [(Schedule::cdrl(6), StepRule::Level { b2: 2e-4 }), (Schedule::drl_t6(), StepRule::Level { b2: 2e-4 })]
-    {
+    let all = &[(1, 0.4), (2, -0.5), (4, 0.8), (6, 0.1)][..];
+    for (schedule, rule, transitions) in [
+        (Schedule::cdrl(6), StepRule::Level { b2: 2e-4 }, all),
+        (Schedule::drl_t6(), StepRule::Level { b2: 2e-4 }, all),
+        // The first transitions of this rule have steps too small for so short a test.
+        (Schedule::cdrl(6), StepRule::Growing { b2: 1e-4 }, &[(3, -0.5), (4, 0.8), (6, 0.1)]),
+    ] {
         let table = RecoveryTable::new(&schedule, rule);
-        for (t, x_t) in [(1, 0.4), (2, -0.5), (4, 0.8), (6, 0.1)] {
+        for &(t, x_t) in transitions {
             let step = table.step(t);
             let energy = Exact { schedule: schedule.clone(), t, a: step.a, s: step.s };
             let (mean, variance) = moments(&exact_conditional(&schedule, t, x_t));
@@ -236,8 +240,7 @@ fn trained_energies_agree_with_the_exact_conditionals() {
         initializer: None,
         ..config.clone()
     };
-    let images = Config { step_rule: StepRule::Growing { b2: 2e-3 }, ..config.clone() };
-    for config in [config, images, drl] {
+    for config in [config, drl] {
         let device = Device::open().unwrap_or(Device::Oracle);
         let model = RecoveryLikelihood::new(&config, data(20_000), &device, &Key::new(5)).unwrap();
         let before: Vec<f64> = (1..=6).map(|t| conditional_kl(&model, t, model.table.step(t).a)).collect();
