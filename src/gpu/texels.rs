@@ -49,7 +49,7 @@ struct Copied {
 
 /// Textures of one height: at least as many as a kernel has bindings that may be texels, at most so many, of so many bytes.
 const FEWEST: usize = 4;
-const MOST: usize = 16;
+const MOST: usize = 64;
 const KEPT_BYTES: u64 = 32 << 20;
 
 impl Scratch {
@@ -69,8 +69,9 @@ impl Scratch {
             let texels = Texels::new(backend, u64::MAX - self.copies.len() as u64, rows as u32);
             self.copies.push(Copied { texels, rows, of: None, last_used: 0 });
         }
-        let oldest = self.copies.iter_mut().filter(|c| c.rows == rows).min_by_key(|c| c.last_used);
-        let copied = oldest.unwrap_or_else(|| unreachable!("there are textures of this height by now"));
+        // One that holds nothing of use, else the one that was not asked for for the longest time.
+        let free = self.copies.iter_mut().filter(|c| c.rows == rows).min_by_key(|c| (c.of.is_some(), c.last_used));
+        let copied = free.unwrap_or_else(|| unreachable!("there are textures of this height by now"));
         (copied.of, copied.last_used) = (of, self.clock);
         (copied.texels.clone(), true)
     }
