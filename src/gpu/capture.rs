@@ -1,8 +1,6 @@
 //! Capture and replay: a training step is recorded once, while it runs, and its list of dispatches is then submitted
 //! again and again. Eager and replayed steps are the same dispatches with the same parameters, so they give the same bits.
 //!
-//! A list stands on its own: it also makes the copies of arrays (see `texels`) that its dispatches read.
-//!
 //! What changes between replays must live in buffers that the host rewrites (step number, learning rate, batch rows) or
 //! that the step itself updates.
 
@@ -27,7 +25,6 @@ impl Gpu {
             let recorder = &mut *self.0.recorder.borrow_mut();
             assert!(recorder.capture.is_none(), "a capture inside a capture");
             recorder.next_capture += 1;
-            recorder.scratch.forget();
             recorder.capture =
                 Some(Recording { id: recorder.next_capture, commands: Vec::new(), externals: HashMap::new() });
         }
@@ -52,7 +49,6 @@ impl Captured {
     /// Submits the recorded dispatches once more.
     pub fn replay(&self) {
         self.gpu.flush();
-        self.gpu.0.recorder.borrow_mut().scratch.forget();
         for chunk in self.recording.commands.chunks(1024) {
             self.gpu.0.recorder.borrow_mut().pending.extend_from_slice(chunk);
             self.gpu.flush();

@@ -45,7 +45,7 @@ pub(super) struct Recorder {
     arena: Option<wgpu::Buffer>,
     stride: u64,
     bindings: HashMap<(Vec<Access>, Vec<[u64; 3]>), wgpu::BindGroup>,
-    pub scratch: Scratch,
+    scratch: Scratch,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
     pub staging: HashMap<u64, Vec<wgpu::Buffer>>,
 }
@@ -156,24 +156,17 @@ impl Gpu {
             return;
         }
         let texels = self.copy_to_texels(backend, &pipeline.access, slices);
-        let bindings = {
-            let recorder = &mut *self.0.recorder.borrow_mut();
-            let written = slices.iter().zip(&pipeline.access).filter(|(_, access)| **access == Access::Write);
-            written.for_each(|(slice, _)| recorder.scratch.written(slice));
-            recorder.bind(backend, &pipeline, slices, &texels)
-        };
+        let bindings = self.0.recorder.borrow_mut().bind(backend, &pipeline, slices, &texels);
         self.record(Command::Dispatch { pipeline, bindings, uniforms, grid, work }, slices);
     }
 
-    /// Copies what the kernel reads as texels into scratch textures that do not hold it yet.
+    /// Copies what the kernel reads as texels into scratch textures.
     fn copy_to_texels(&self, backend: &Backend, access: &[Access], slices: &[&Slice]) -> Vec<Option<Texels>> {
         let copy = |(i, slice): (usize, &&Slice)| {
             let from = slice.buffer.raw().filter(|_| access[i] == Access::Texels)?;
-            let (texels, empty) = self.0.recorder.borrow_mut().scratch.take(backend, slice);
-            if empty {
-                let (from, to) = (from.clone(), texels.texture.clone());
-                self.record(Command::Texels { from, from_offset: slice.offset, to, bytes: slice.bytes }, &[slice]);
-            }
+            let texels = self.0.recorder.borrow_mut().scratch.take(backend, i, slice.bytes);
+            let (from, to) = (from.clone(), texels.texture.clone());
+            self.record(Command::Texels { from, from_offset: slice.offset, to, bytes: slice.bytes }, &[slice]);
             Some(texels)
         };
         slices.iter().enumerate().map(copy).collect()
@@ -189,7 +182,6 @@ impl Gpu {
                 to_offset: to.offset + to_offset,
                 bytes,
             };
-            self.0.recorder.borrow_mut().scratch.written(to);
             self.record(command, &[from, to]);
         }
     }
@@ -224,7 +216,6 @@ impl Gpu {
         assert!(data.len() as u64 <= to.bytes, "write of {} bytes into {}", data.len(), to.bytes);
         self.flush();
         if let (false, Some(backend), Some(raw)) = (self.failed(), &self.0.backend, to.buffer.raw()) {
-            self.0.recorder.borrow_mut().scratch.written(to);
             backend.queue.write_buffer(raw, to.offset, data);
         }
     }

@@ -1,11 +1,11 @@
 //! Arrays as textures: for drivers that read texels much faster than buffers (software Vulkan, where a vec4f of a buffer
 //! costs 20 texels). The recorder does it: it chooses the dispatches that gain, compiles their kernels with every buffer marked
-//! `// @texels` declared as a texture, and copies the arrays into scratch textures before the dispatch. A copy serves all
-//! dispatches that read the array until something writes to it, such as the weights of a net during a chain. A mark asserts
-//! no more than that the kernel only reads the buffer, as `vec4f`.
+//! `// @texels` declared as a texture, and copies the arrays into scratch textures right before the dispatch. A mark
+//! asserts no more than that the kernel only reads the buffer, as `vec4f`.
 
 use super::Slice;
 use super::device::Backend;
+use std::collections::HashMap;
 
 /// Texels of a row, four floats each; element `e` of the array is component `e % 4` of texel `(e / 4 % ROW, e / 4 / ROW)`.
 pub(super) const ROW: u64 = 4096;
@@ -25,85 +25,37 @@ pub(super) fn pay(bindings: &[usize], slices: &[&Slice]) -> bool {
 /// A scratch texture.
 #[derive(Clone)]
 pub(super) struct Texels {
-    /// Identifies it among the resources of a bind group.
+    /// Identifies it among the resources of a bind group; buffers count from 1 up, textures from the top down.
     pub id: u64,
     pub texture: wgpu::Texture,
     pub view: wgpu::TextureView,
 }
 
-/// Scratch textures, and which arrays they hold copies of when the queue, which runs in order, reaches what is recorded
-/// next.
+/// One texture for each binding number and height. It holds its content from a copy to the dispatch right after it, and
+/// the queue runs in order, so one is enough however many dispatches are pending or captured.
 #[derive(Default)]
-pub(super) struct Scratch {
-    copies: Vec<Copied>,
-    clock: u64,
-}
-
-struct Copied {
-    texels: Texels,
-    rows: u64,
-    /// The identity of the buffer, and the first byte and the number of bytes in it.
-    of: Option<(u64, u64, u64)>,
-    last_used: u64,
-}
-
-/// Textures of one height: at least as many as a kernel has bindings that may be texels, at most so many, of so many bytes.
-const FEWEST: usize = 4;
-const MOST: usize = 64;
-const KEPT_BYTES: u64 = 32 << 20;
+pub(super) struct Scratch(HashMap<(usize, u32), Texels>);
 
 impl Scratch {
-    /// A texture that holds an array, and whether it must be filled first, because none does. A texture that was handed out
-    /// for the same dispatch is not taken: these are the last `FEWEST - 1` at most.
-    pub fn take(&mut self, backend: &Backend, slice: &Slice) -> (Texels, bool) {
-        self.clock += 1;
-        let of = Some((slice.buffer.id(), slice.offset, slice.bytes));
-        if let Some(copied) = self.copies.iter_mut().find(|c| c.of == of) {
-            copied.last_used = self.clock;
-            return (copied.texels.clone(), false);
-        }
-        let rows = slice.bytes.div_ceil(ROW_BYTES).next_power_of_two();
-        let most = ((KEPT_BYTES / (rows * ROW_BYTES)) as usize).clamp(FEWEST, MOST);
-        if self.copies.iter().filter(|c| c.rows == rows).count() < most {
-            // Buffers count from 1 up, textures from the top down.
-            let texels = Texels::new(backend, u64::MAX - self.copies.len() as u64, rows as u32);
-            self.copies.push(Copied { texels, rows, of: None, last_used: 0 });
-        }
-        // One that holds nothing of use, else the one that was not asked for for the longest time.
-        let free = self.copies.iter_mut().filter(|c| c.rows == rows).min_by_key(|c| (c.of.is_some(), c.last_used));
-        let copied = free.unwrap_or_else(|| unreachable!("there are textures of this height by now"));
-        (copied.of, copied.last_used) = (of, self.clock);
-        (copied.texels.clone(), true)
-    }
-
-    /// Copies of an array that is written to are out of date.
-    pub fn written(&mut self, slice: &Slice) {
-        let overlaps = |&(id, offset, bytes): &(u64, u64, u64)| {
-            id == slice.buffer.id() && offset < slice.offset + slice.bytes && slice.offset < offset + bytes
+    /// The texture for `bytes` bytes at a binding.
+    pub fn take(&mut self, backend: &Backend, binding: usize, bytes: u64) -> Texels {
+        let rows = bytes.div_ceil(ROW_BYTES).next_power_of_two() as u32;
+        let id = u64::MAX - self.0.len() as u64;
+        let make = || {
+            let texture = backend.device.create_texture(&wgpu::TextureDescriptor {
+                label: Some("texels"),
+                size: wgpu::Extent3d { width: ROW as u32, height: rows, depth_or_array_layers: 1 },
+                mip_level_count: 1,
+                sample_count: 1,
+                dimension: wgpu::TextureDimension::D2,
+                format: wgpu::TextureFormat::Rgba32Float,
+                usage: wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::TEXTURE_BINDING,
+                view_formats: &[],
+            });
+            let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+            Texels { id, texture, view }
         };
-        self.copies.iter_mut().filter(|c| c.of.as_ref().is_some_and(overlaps)).for_each(|c| c.of = None);
-    }
-
-    /// What is recorded next may run after anything: no copy is known to hold.
-    pub fn forget(&mut self) {
-        self.copies.iter_mut().for_each(|c| c.of = None);
-    }
-}
-
-impl Texels {
-    fn new(backend: &Backend, id: u64, rows: u32) -> Texels {
-        let texture = backend.device.create_texture(&wgpu::TextureDescriptor {
-            label: Some("texels"),
-            size: wgpu::Extent3d { width: ROW as u32, height: rows, depth_or_array_layers: 1 },
-            mip_level_count: 1,
-            sample_count: 1,
-            dimension: wgpu::TextureDimension::D2,
-            format: wgpu::TextureFormat::Rgba32Float,
-            usage: wgpu::TextureUsages::COPY_DST | wgpu::TextureUsages::TEXTURE_BINDING,
-            view_formats: &[],
-        });
-        let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
-        Texels { id, texture, view }
+        self.0.entry((binding, rows)).or_insert_with(make).clone()
     }
 }
 

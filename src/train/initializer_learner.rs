@@ -43,8 +43,8 @@ pub struct InitializerLearner {
     /// v_t
     variances: LevelMeans,
     learns_variances: bool,
-    /// The variance of y for known x_t and x, which a target that is a mean lacks.
-    least: LevelMeans,
+    /// The variance of y for known x_t and x, `[T]`, which a target that is a mean lacks.
+    least: Tensor,
 }
 
 impl InitializerLearner {
@@ -74,7 +74,7 @@ impl InitializerLearner {
             anchor: config.initializer_anchor,
             variances: LevelMeans::new(device, start),
             learns_variances: config.proposal_variance == ProposalVariance::Learnt,
-            least: LevelMeans::new(device, posterior),
+            least: Tensor::from_f64(device, [posterior.len()], posterior),
         })
     }
 
@@ -106,7 +106,7 @@ impl InitializerLearner {
         if self.learns_variances {
             let squares = per_dimension(&off);
             let of_chain = y_neg.is_some() && self.target == Target::Chain;
-            self.variances.update(t, &if of_chain { squares } else { squares + self.least.at(t) });
+            self.variances.update(t, &if of_chain { squares } else { squares + self.least.gather(0, &(t - 1.0)) });
         }
         it.metric("initializer_loss", &loss);
         it.metric("initializer_gradient_norm", &norm);
