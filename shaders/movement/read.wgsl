@@ -1,11 +1,15 @@
 // movement/read - permute, broadcast, slice, flip and pad: every result reads one element, or is the fill value.
 // y[o] = x[sum_d i_d stride_d], i_d = (start_d + step_d o_d) / gap_d; fill where an i_d is not a whole number in 0..size_d
-// work item: four results, 256 apart. traffic: 8 bytes per result.
+// work item: four T, 256 apart; T = vec4f where the innermost dimension is read four at a time: its numbers (and all strides)
+// then count vec4f. traffic: 8 bytes per result.
 //#include "common/index.wgsl"
+//#include "common/vec4.wgsl" // @param ELEMENT
 
 const RANK: u32 = 1u; // @param
 // Whether any dimension can miss; permutations and broadcasts never do.
 const MASKED: bool = true; // @param
+// Whether any gap is wider than 1.
+const GAPS: bool = true; // @param
 
 struct Params {
     count: u32,
@@ -19,10 +23,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<T>; // @texels
+@group(0) @binding(2) var<storage, read_write> y: array<T>;
 
-// A work item has EACH elements, SIZE apart.
+// A work item has EACH T, SIZE apart.
 const SIZE = 256u;
 const EACH = 4u;
 
@@ -43,9 +47,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
                 rest = rest / dim;
                 if MASKED {
                     let s = p.start[d / 4u][d % 4u] + p.step[d / 4u][d % 4u] * i32(c);
-                    let gap = p.gap[d / 4u][d % 4u];
-                    let i = u32(max(s, 0)) / gap;
-                    inside = inside && s >= 0 && u32(s) % gap == 0u && i < p.size[d / 4u][d % 4u];
+                    var i = u32(max(s, 0));
+                    if GAPS {
+                        let gap = p.gap[d / 4u][d % 4u];
+                        inside = inside && i % gap == 0u;
+                        i /= gap;
+                    }
+                    inside = inside && s >= 0 && i < p.size[d / 4u][d % 4u];
                     at += i * p.stride[d / 4u][d % 4u];
                 } else {
                     at += c * p.stride[d / 4u][d % 4u];
@@ -54,7 +62,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             if inside {
                 y[o] = x[at];
             } else {
-                y[o] = p.fill;
+                y[o] = T(p.fill);
             }
         }
     }

@@ -84,10 +84,14 @@ fn read_shape(views: &[AxisView]) -> Result<Shape, String> {
 /// Runs `views` on a GPU.
 fn read_launch(views: &[AxisView], gpu: &Gpu, x: &Tensor, y: &Tensor, fill: f64) {
     let views = merge(views);
+    let (views, element, width) = match quads(&views) {
+        Some(quads) => (quads, VEC4, 4),
+        None => (views, SCALAR, 1),
+    };
     let unsigned = |f: fn(&AxisView) -> usize| [0, 1, 2, 3, 4, 5, 6, 7].map(|d| views.get(d).map_or(0, f) as u32);
     let signed = |f: fn(&AxisView) -> i64| [0, 1, 2, 3, 4, 5, 6, 7].map(|d| views.get(d).map_or(0, f) as i32);
     let uniforms = uniforms![
-        count: y.numel(),
+        count: y.numel() / width,
         fill,
         dim: unsigned(|v| v.dim),
         start: signed(|v| v.start),
@@ -97,9 +101,28 @@ fn read_launch(views: &[AxisView], gpu: &Gpu, x: &Tensor, y: &Tensor, fill: f64)
         stride: unsigned(|v| v.stride),
     ];
     let plain = views.iter().all(|r| r.gap == 1 && r.start == 0 && r.step == 1 && r.dim <= r.size);
-    let kernel = Kernel::new(shader!("movement/read.wgsl")).with("RANK", views.len()).with("MASKED", !plain);
+    let kernel = Kernel::new(shader!("movement/read.wgsl"))
+        .with("ELEMENT", element)
+        .with("RANK", views.len())
+        .with("MASKED", !plain)
+        .with("GAPS", views.iter().any(|r| r.gap > 1));
     let work = Work::bytes((x.numel().min(y.numel()) + y.numel()) as u64 * 4);
-    gpu.dispatch(&kernel, uniforms, &[x.slice(), y.slice()], Workgroups::Elements(y.numel()), work);
+    gpu.dispatch(&kernel, uniforms, &[x.slice(), y.slice()], Workgroups::Elements(y.numel() / width), work);
+}
+
+const VEC4: &str = "common/vec4.wgsl";
+const SCALAR: &str = "common/scalar.wgsl";
+
+/// The same views over `vec4f`, where four neighbours are always read together.
+fn quads(views: &[AxisView]) -> Option<Vec<AxisView>> {
+    let (inner, outer) = views.split_last()?;
+    let together = inner.gap == 1 && inner.step == 1 && inner.stride == 1;
+    let fours = inner.dim.is_multiple_of(4) && inner.start % 4 == 0 && inner.size.is_multiple_of(4);
+    let apart = outer.iter().all(|v| v.stride.is_multiple_of(4));
+    (together && fours && apart).then(|| {
+        let inner = AxisView { dim: inner.dim / 4, start: inner.start / 4, size: inner.size / 4, ..*inner };
+        outer.iter().map(|v| AxisView { stride: v.stride / 4, ..*v }).chain([inner]).collect()
+    })
 }
 
 /// Merges neighbouring dimensions that are read whole and contiguously.
@@ -323,14 +346,16 @@ impl Op for Concat {
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let [outer, total, inner] = y.shape().around(self.0);
-        let kernel = Kernel::new(shader!("movement/place.wgsl"));
+        let fours = x.iter().all(|part| (part.dim(self.0) * inner).is_multiple_of(4));
+        let (element, width) = if fours { (VEC4, 4) } else { (SCALAR, 1) };
+        let kernel = Kernel::new(shader!("movement/place.wgsl")).with("ELEMENT", element);
         let mut start = 0;
         for part in x {
-            let run = part.dim(self.0) * inner;
-            let count = part.numel();
+            let run = part.dim(self.0) * inner / width;
+            let count = part.numel() / width;
             let work = elementwise_work(std::slice::from_ref(part), part, 0);
             if outer * run > 0 {
-                let uniforms = uniforms![count, run, total: total * inner, start: start * inner];
+                let uniforms = uniforms![count, run, total: total * inner / width, start: start * inner / width];
                 gpu.dispatch(&kernel, uniforms, &[part.slice(), y.slice()], Workgroups::Elements(count), work);
             }
             start += part.dim(self.0);
@@ -505,6 +530,13 @@ pub fn cases() -> Vec<Case> {
         case("flip", &[3, 5], |x| x[0].flip(1)),
         case("pad", &[3, 2], |x| x[0].pad(0, 1, 2, 0.5)),
         case("pad", &[61, 1, 7], |x| x[0].pad(-1, 0, 1, 0.0)),
+        case("narrow by fours", &[3, 2, 8], |x| x[0].narrow(2, 4, 4)),
+        case("narrow by fours", &[31, 17, 192], |x| x[0].narrow(-1, 64, 64)),
+        case("pad by fours", &[3, 4], |x| x[0].pad(1, 4, 8, 0.5)),
+        case("pad rows of fours", &[3, 2, 4], |x| x[0].pad(1, 1, 0, -1.0)),
+        case("flip rows of fours", &[5, 2, 4], |x| x[0].slice_step(0, 4, -2, 3)),
+        case("permute rows of fours", &[3, 5, 2, 8], |x| x[0].permute(&[2, 0, 1, 3])),
+        case("broadcast rows of fours", &[3, 1, 4], |x| x[0].broadcast_to([2, 3, 5, 4])),
         case("pad_reflect", &[2, 4], |x| x[0].pad_reflect(1, 3, 1)),
         case("pad_reflect", &[1, 0], |x| x[0].pad_reflect(1, 0, 0)),
         case("pad_edge", &[3, 2], |x| x[0].pad_edge(0, 2, 1)),
@@ -515,6 +547,12 @@ pub fn cases() -> Vec<Case> {
         })
         .exact(),
     ];
+    cases.push(
+        Case::new("concat by fours", [Input::unit([2, 3, 4]), Input::unit([2, 3, 8])], |x| {
+            Tensor::concat(&[&x[0], &x[1]], 2)
+        })
+        .exact(),
+    );
     cases.push(
         Case::new("concat 0", [Input::unit([33, 5]), Input::unit([67, 5])], |x| Tensor::concat(&[&x[0], &x[1]], 0))
             .exact()
