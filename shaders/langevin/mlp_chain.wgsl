@@ -1,15 +1,11 @@
 // langevin/mlp_chain - K Langevin steps on the energy of an MLP with two hidden layers, in one dispatch.
 // E(x) = w3 . a(W2 a(W1 x + b1) + b2),  x' = clip(x - step_n dE/dx - coupling_n (x - center) + noise_n xi_k, lo, hi)
 //
-// A workgroup owns CHAINS chains for all steps. Its rows of activations (forward) and of their derivatives (backward) lie in
-// workgroup memory, the state too; only weights are read again in every step, and only x_0 and x_K touch global memory.
-// An invocation has NV groups of four columns of SC chains in registers.
+// A workgroup owns its chains for all steps: chain.wgsl.
 // work item: SC x 4 NV. traffic: 8 HIDDEN^2 bytes of weights per workgroup and step.
 // Software Vulkan (2 cores), 256 chains of 20 steps, 128 wide: 16-20 GFLOP/s, 20 to 27 % of the roof; the loads of weights bound it.
-//#include "common/index.wgsl"
-//#include "common/rng.wgsl"
 //#include "elementwise/unary_functions.wgsl"
-//#include "langevin/share_subgroup.wgsl" // @param SHARE
+//#include "langevin/chain.wgsl"
 
 // Width of the hidden layers, and the dimension of x.
 const HIDDEN: u32 = 128u; // @param
@@ -40,25 +36,6 @@ struct Params {
 @group(0) @binding(6) var<storage, read> clock: array<f32>;
 @group(0) @binding(7) var<storage, read_write> x_end: array<f32>;
 
-const QUADS = HIDDEN / 4u;
-const SC = CHAINS / TEAMS;
-const COLS = QUADS / NV;        // invocations of a team
-const SIZE = COLS * TEAMS;
-const PARTS = COLS / WIDTH;     // sums over columns that a team leaves behind
-const ELEMENTS = CHAINS * DIM;
-
-var<workgroup> rows: array<vec4f, CHAINS * QUADS>;
-var<workgroup> state: array<f32, ELEMENTS>;
-var<workgroup> slopes: array<f32, ELEMENTS * PARTS>;
-var<private> acc: array<array<vec4f, NV>, SC>;
-
-// What an invocation is: its first chain, its first group of columns, its place among the WIDTH that share a row.
-struct Place { chain: u32, quad: u32, lane: u32 }
-
-fn quad(at: Place, j: u32) -> u32 {
-    return at.quad + j * WIDTH;
-}
-
 // acc = W1 x + b1
 fn first_layer(at: Place) {
     for (var j = 0u; j < NV; j++) {
@@ -72,34 +49,6 @@ fn first_layer(at: Place) {
             let w = vectors[d * QUADS + quad(at, j)];
             for (var s = 0u; s < SC; s++) {
                 acc[s][j] += state[(at.chain + s) * DIM + d] * w;
-            }
-        }
-    }
-}
-
-// acc += rows M for matrix 0 or 1 of the weights. Each of WIDTH neighbours loads another four k of a row; all see all.
-fn product(at: Place, matrix: u32) {
-    for (var block = 0u; block < QUADS; block += WIDTH) {
-        var row: array<vec4f, SC>;
-        for (var s = 0u; s < SC; s++) {
-            row[s] = rows[(at.chain + s) * QUADS + block + at.lane];
-        }
-        // An array that the loop's own variable indexes makes Mesa unroll the loop, and a neighbour whose number is then a
-        // constant costs no search.
-        var four: array<vec4f, WIDTH>;
-        for (var u = 0u; u < WIDTH; u++) {
-            let k = matrix * HIDDEN + 4u * (block + u);
-            var w: array<mat4x4f, NV>;
-            for (var j = 0u; j < NV; j++) {
-                let c = quad(at, j);
-                w[j] = mat4x4f(weights[k * QUADS + c], weights[(k + 1u) * QUADS + c],
-                               weights[(k + 2u) * QUADS + c], weights[(k + 3u) * QUADS + c]);
-            }
-            for (var s = 0u; s < SC; s++) {
-                four[u] = shared_row(row[s], u);
-                for (var j = 0u; j < NV; j++) {
-                    acc[s][j] += w[j] * four[u];
-                }
             }
         }
     }
@@ -121,38 +70,10 @@ fn leave_slopes(at: Place) {
     }
 }
 
-fn coefficient(which: u32, n: u32, same: f32) -> f32 {
-    if PER_SAMPLE {
-        return coefficients[which * p.samples + min(n, p.samples - 1u)];
-    }
-    return same;
-}
-
-// One Langevin step of element e of the workgroup, element i of all.
-fn moved(e: u32, i: u32, xi: f32) -> f32 {
-    let n = i / DIM;
-    let here = state[e];
-    var slope = 0.0;
-    for (var part = 0u; part < PARTS; part++) {
-        slope += slopes[e * PARTS + part];
-    }
-    var next = here - coefficient(0u, n, p.step) * slope;
-    if COUPLED {
-        next -= coefficient(1u, n, p.coupling) * (here - center[min(i, p.samples * DIM - 1u)]);
-    }
-    next += coefficient(2u, n, p.noise) * xi;
-    if CLIP {
-        let kept = clamp(next, p.lo, p.hi);
-        next = select(kept, next, (bitcast<u32>(next) & 0x7fffffffu) > 0x7f800000u);
-    }
-    return next;
-}
-
 @compute @workgroup_size(SIZE)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
-    let team_lane = local % COLS;
-    let at = Place(local / COLS * SC, team_lane / WIDTH * WIDTH * NV + team_lane % WIDTH, team_lane % WIDTH);
+    let at = place(local);
     let tick = u32(clock[0]);
     let begin = linear_group(group, groups) * ELEMENTS;
     let count = p.samples * DIM;
@@ -174,7 +95,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             }
         }
         workgroupBarrier();
-        product(at, 0u);
+        product(at, 0u, QUADS, QUADS, 1.0);
         workgroupBarrier();
         // Through the last layer and the second activation.
         for (var j = 0u; j < NV; j++) {
@@ -193,7 +114,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
             }
         }
         workgroupBarrier();
-        product(at, 1u);
+        product(at, HIDDEN * QUADS, QUADS, QUADS, 1.0);
         for (var s = 0u; s < SC; s++) {
             for (var j = 0u; j < NV; j++) {
                 acc[s][j] *= slope[s][j];
@@ -201,14 +122,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         }
         leave_slopes(at);
         workgroupBarrier();
-        let key = key_index(p.key, p.first + k);
-        for (var e = 4u * local; e < ELEMENTS; e += 4u * SIZE) {
-            let i = begin + e;
-            let xi = to_normal(to_unit(random_bits(key, tick, i / 4u)));
-            for (var c = 0u; c < 4u; c++) {
-                state[e + c] = moved(e + c, i + c, xi[c]);
-            }
-        }
+        step_all(local, begin, k, tick);
         workgroupBarrier();
     }
     for (var e = local; e < ELEMENTS; e += SIZE) {

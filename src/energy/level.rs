@@ -9,7 +9,9 @@ use crate::check;
 use crate::error::{Error, Result};
 use crate::nn::{Conv2d, Init, Linear, Param, Scope, SpectralNorm, level_features};
 use crate::ops::conv2d::Conv;
-use crate::tensor::{Tensor, no_grad};
+use crate::ops::langevin::LangevinStep;
+use crate::ops::residual_chain::{Residual, ResidualBlock};
+use crate::tensor::{Key, Tensor, no_grad};
 use serde::{Deserialize, Serialize};
 
 /// Size of the sinusoidal features of a level.
@@ -246,9 +248,28 @@ impl Energy for ConditionedEnergy {
         let h = if images { h.sum_axes(&[1, 2]) } else { h };
         -(&h * &self.head).sum_axes(&[1])
     }
+
+    /// For points the whole chain is one kernel.
+    fn chain(&self, step: &LangevinStep, steps: usize, x_0: &Tensor, key: &Key) -> Option<Tensor> {
+        if x_0.shape().rank() != 2 {
+            return None;
+        }
+        let blocks = self.stages.iter().flatten().map(FixedBlock::of_chain).collect();
+        let net = Residual { enter: self.enter.parts(), blocks, head: &self.head, slope: SLOPE };
+        net.fits().then(|| net.run(step, steps, x_0, key))
+    }
 }
 
 impl FixedBlock {
+    fn of_chain(&self) -> ResidualBlock<'_> {
+        ResidualBlock {
+            first: self.first.parts(),
+            shift: &self.shift,
+            second: self.second.parts(),
+            skip: self.skip.as_ref().map(Fixed::parts),
+        }
+    }
+
     fn apply(&self, x: &Tensor) -> Tensor {
         let mut shape = vec![1; x.shape().rank()];
         (shape[0], shape[x.shape().rank() - 1]) = (self.shift.dim(0), self.shift.dim(1));
@@ -298,6 +319,10 @@ struct Fixed {
 }
 
 impl Fixed {
+    fn parts(&self) -> [&Tensor; 2] {
+        [&self.weight, &self.bias]
+    }
+
     fn frozen(&self) -> Fixed {
         Fixed { weight: self.weight.detach(), bias: self.bias.detach(), conv: self.conv }
     }
@@ -310,8 +335,11 @@ impl Fixed {
     }
 }
 
+/// What activations multiply negative numbers by.
+const SLOPE: f64 = 0.2;
+
 fn leaky(x: &Tensor) -> Tensor {
-    x.leaky_relu(0.2)
+    x.leaky_relu(SLOPE)
 }
 
 #[cfg(test)]
@@ -347,6 +375,31 @@ mod tests {
             let one = energy.at(&Tensor::new(&device, [1], &[row])).energy(&y).to_f64().unwrap();
             assert!((all[n] - one[n]).abs() < 1e-12, "{all:?} {one:?}");
             assert!(n == 0 || (one[0] - all[0]).abs() > 1e-6, "condition {row} changes nothing");
+        }
+    }
+
+    /// In f64 the chain of one kernel is that of single steps; with and without widths that change.
+    #[test]
+    fn a_fused_chain_ends_where_single_steps_end() {
+        use crate::sample::Chain;
+        for widths in [vec![4, 4, 6], vec![5, 3]] {
+            let config = LevelEnergyConfig::Mlp { widths, embedding: 8 };
+            let (params, energy) = build(&[2], &config, 0);
+            let flat = params.flat();
+            // Biases and gains of their own.
+            flat.set(flat.get() + Tensor::normal(&Device::oracle(), flat.get().shape(), &Key::new(8)).mul_scalar(0.3));
+            let device = Device::oracle();
+            let [x, center] = [1, 2].map(|seed| Tensor::normal(&device, [5, 2], &Key::new(seed)));
+            let noise = Tensor::new(&device, [5], &[0.1, 0.2, 0.3, 0.4, 0.5]);
+            let step = LangevinStep::new(0.5, &noise).coupling(&noise.mul_scalar(0.2), &center);
+            for conditions in [vec![0.0, 1.0, 2.0, 1.0, 0.0], vec![2.0]] {
+                let energy = energy.at(&Tensor::new(&device, [conditions.len()], &conditions));
+                let end =
+                    |fused| Chain::new(7, step.clone()).fused(fused).run(&energy, &x, &Key::new(4)).to_f64().unwrap();
+                for (a, b) in end(true).iter().zip(end(false)) {
+                    assert!((a - b).abs() < 1e-10, "{a} {b}");
+                }
+            }
         }
     }
 

@@ -144,7 +144,11 @@ impl Gpu {
             false => None,
         };
         let backend = Backend { device, queue, info, cache, cache_file };
-        Ok(Gpu(Rc::new(Inner::new(profile, Some(backend), options, error))))
+        let gpu = Gpu(Rc::new(Inner::new(profile, Some(backend), options, error)));
+        if gpu.profile().software && cfg!(not(target_family = "wasm")) {
+            gpu.0.texels_pay_once.set(gpu.texels_pay_once());
+        }
+        Ok(gpu)
     }
 
     /// A device that records which kernels would run on an adapter like `profile`, and runs nothing.

@@ -34,7 +34,7 @@ pub use translate::Validated;
 pub use uniforms::Uniform;
 
 use crate::error::Error;
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -80,6 +80,8 @@ struct Inner {
     error: Arc<Mutex<Option<Error>>>,
     /// Sixteen zero bytes, for optional bindings.
     zero: OnceCell<Slice>,
+    /// Whether kernels that read each number once gain by texels; of software adapters.
+    texels_pay_once: Cell<bool>,
 }
 
 impl Inner {
@@ -98,6 +100,7 @@ impl Inner {
             pipelines: RefCell::default(),
             error,
             zero: OnceCell::new(),
+            texels_pay_once: Cell::new(true),
         }
     }
 }

@@ -141,7 +141,8 @@ impl Gpu {
             return;
         }
         let program = self.program(kernel);
-        let texels = self.profile().software && texels::pay(&program.texel_bindings, slices);
+        let once = self.0.texels_pay_once.get();
+        let texels = self.profile().software && texels::pay(&program.texel_bindings, slices, work, once);
         let pipeline = self.pipeline(&program, texels);
         assert_eq!(pipeline.access.len(), slices.len(), "{}: bindings", pipeline.name);
         let uniforms = pipeline.uniforms.block(&pipeline.name, uniforms);

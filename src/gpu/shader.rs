@@ -57,6 +57,7 @@ pub const INCLUDES: &[Source] = &[
     shader!("norm/quad.wgsl"),
     shader!("norm/scalar.wgsl"),
     shader!("pool/resize_weights.wgsl"),
+    shader!("langevin/chain.wgsl"),
     shader!("langevin/share_nothing.wgsl"),
     shader!("langevin/share_subgroup.wgsl"),
     shader!("gemm/product.wgsl"),

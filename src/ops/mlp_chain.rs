@@ -6,7 +6,7 @@
 use super::langevin::{LangevinStep, clipped};
 use super::unary::Function;
 use super::{Case, Input, Op, apply};
-use crate::gpu::{Gpu, Kernel, Profile, Work, Workgroups};
+use crate::gpu::{Gpu, Kernel, Profile, Source, Work, Workgroups};
 use crate::tensor::{Array, Key, Shape, Tensor, normal_at};
 use crate::{shader, uniforms};
 
@@ -29,7 +29,7 @@ pub struct TwoLayers<'a> {
 }
 
 /// Steps of one dispatch at most, so that a display or a Ctrl-C never waits long.
-const MOST_STEPS: usize = 64;
+pub(super) const MOST_STEPS: usize = 64;
 
 impl TwoLayers<'_> {
     /// Whether there is a kernel for these widths on the device of the weights.
@@ -88,17 +88,17 @@ struct MlpChain {
 
 /// How the chains are spread over invocations.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Plan {
+pub(super) struct Plan {
     /// Neighbours that share rows: a subgroup, or 1.
-    width: usize,
-    chains: usize,
+    pub width: usize,
+    pub chains: usize,
     teams: usize,
     nv: usize,
 }
 
 impl Plan {
     /// The first of the spreads for this class of adapter that fits layers of `hidden` and `dim` dimensions, if one does.
-    fn choose(profile: &Profile, hidden: usize, dim: usize) -> Option<Plan> {
+    pub fn choose(profile: &Profile, hidden: usize, dim: usize) -> Option<Plan> {
         let plan = |chains, nv| Plan { width: 8, chains, teams: 1, nv };
         let team = |teams| Plan { width: 1, chains: 4 * teams, teams, nv: 1 };
         let plans = match profile.software && profile.subgroup == Some(8) {
@@ -106,6 +106,17 @@ impl Plan {
             false => vec![team(4), team(2), team(1)],
         };
         plans.into_iter().find(|plan| plan.fits(hidden, dim))
+    }
+
+    /// The kernel of a file that includes `langevin/chain.wgsl`, spread so.
+    pub fn kernel(&self, source: Source, [hidden, dim]: [usize; 2]) -> Kernel {
+        let kernel = Kernel::new(source)
+            .with("HIDDEN", hidden)
+            .with("DIM", dim)
+            .with("CHAINS", self.chains)
+            .with("TEAMS", self.teams)
+            .with("NV", self.nv);
+        if self.width == 1 { kernel.with("SHARE", "langevin/share_nothing.wgsl") } else { kernel }
     }
 
     fn columns(&self, hidden: usize) -> usize {
@@ -181,19 +192,12 @@ impl Op for MlpChain {
         };
         let coefficients = x.get(3 + usize::from(self.coupled));
         let (code, name) = self.activation.op();
-        let mut kernel = Kernel::new(shader!("langevin/mlp_chain.wgsl"))
+        let kernel = plan
+            .kernel(shader!("langevin/mlp_chain.wgsl"), [hidden, dim])
             .op(code, name)
-            .with("HIDDEN", hidden)
-            .with("DIM", dim)
-            .with("CHAINS", plan.chains)
-            .with("TEAMS", plan.teams)
-            .with("NV", plan.nv)
             .with("COUPLED", self.coupled)
             .with("CLIP", self.clip.is_some())
             .with("PER_SAMPLE", coefficients.is_some());
-        if plan.width == 1 {
-            kernel = kernel.with("SHARE", "langevin/share_nothing.wgsl");
-        }
         let [step, coupling, noise] = self.scalars;
         let (lo, hi) = self.clip.unwrap_or_default();
         let (steps, first) = (self.steps.len(), self.steps.start);

@@ -57,6 +57,7 @@ pub mod norm;
 pub mod pool;
 pub mod random;
 pub mod reduce;
+pub mod residual_chain;
 pub mod resize;
 pub mod scan;
 pub mod schedule;
@@ -165,6 +166,7 @@ pub fn list() -> Vec<Entry> {
         entry("matmul_ladder", ladder::cases),
         entry("langevin", langevin::cases),
         entry("mlp_chain", mlp_chain::cases),
+        entry("residual_chain", residual_chain::cases),
         entry("schedule", schedule::cases),
         entry("index", index::cases),
         entry("pool", pool::cases),

@@ -23,6 +23,8 @@ pub struct Config {
     pub step_rule: StepRule,
     /// K, Langevin steps per level.
     pub langevin_steps: usize,
+    /// Runs the chains of points in one kernel.
+    pub fused: bool,
     /// Whether x_t and x_{t-1} have the same noise.
     pub shared_noise: bool,
     /// Whether the nets are told the class.
@@ -77,6 +79,7 @@ impl Default for Config {
             schedule: LevelSchedule::Cdrl,
             step_rule: StepRule::Growing { b2: 4e-4 },
             langevin_steps: 15,
+            fused: true,
             shared_noise: true,
             conditional: false,
             label_drop: 0.1,

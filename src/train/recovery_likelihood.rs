@@ -40,7 +40,7 @@ impl Algorithm for RecoveryLikelihood {
         let energy = self.energy.at(&Tensor::concat(&[&condition, &condition], 0)); // for y_pos and y_neg
         // y <- y - 1/2 dE/dy - c_t (y - x_t) + s_t xi
         let step = LangevinStep::new(0.5, &of.s).coupling(&of.coupling, &x_t);
-        let chain = Chain::new(self.config.langevin_steps, step);
+        let chain = Chain::new(self.config.langevin_steps, step).fused(self.config.fused);
         let y_neg = chain.run(&energy.frozen(x.dim(0)), &start.x, &it.key("langevin"));
 
         let (e_pos, e_neg) = energy.pair(&y_pos, &y_neg); // [N] each

@@ -36,6 +36,13 @@ impl Energy for Mixture {
     fn energy(&self, y: &Tensor) -> Tensor {
         sum(self.0.iter().map(|(weight, energy)| (*weight, energy.energy(y))))
     }
+
+    fn chain(&self, step: &LangevinStep, steps: usize, x_0: &Tensor, key: &Key) -> Option<Tensor> {
+        match &self.0[..] {
+            [(1.0, energy)] => energy.chain(step, steps, x_0, key),
+            _ => None,
+        }
+    }
 }
 
 /// A weighted sum of tensors of one shape.
@@ -126,7 +133,11 @@ impl<'a> Sampler<'a> {
             let visit = |x: &Tensor, key: &Key| {
                 let y_0 = keep(self.propose(x, t, &terms, &key.named("proposal")), step.a, &below);
                 let langevin = LangevinStep::new(0.5 * m * m, m * step.s).coupling(m * m * step.coupling, x);
-                let chain = Chain::new(steps, langevin).after_each(|y| keep(y, step.a, &below));
+                let chain = Chain::new(steps, langevin).fused(of.config.fused);
+                let chain = match &known {
+                    Some(_) => chain.after_each(|y| keep(y, step.a, &below)),
+                    None => chain,
+                };
                 chain.run(&self.energy(t, &terms), &y_0, &key.named("langevin")).mul_scalar(1.0 / step.a)
             };
             let mut next = visit(&x, &key);

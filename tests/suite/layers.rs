@@ -158,6 +158,8 @@ const NATIVE_EXCEPTIONS: [(&str, &str); 10] = [
     ("gpu/profile.rs", "Instant"), // profiles are taken on native devices
     ("gpu/profile.rs", "std::time"),
     ("gpu/profile.rs", "wait_indefinitely"),
+    ("gpu/texels.rs", "Instant"), // so is the choice of a software adapter
+    ("gpu/texels.rs", "std::time"),
     ("gpu/read.rs", "pollster"), // the blocking form of a read-back
     ("gpu/read.rs", "wait_indefinitely"),
     ("gpu/recorder.rs", "wait_indefinitely"), // the blocking form of waiting for everything

@@ -1,0 +1,227 @@
+// langevin/residual_chain - K Langevin steps on the residual MLP of recovery likelihood, in one dispatch.
+// h_0 = W x + b;  z_i = F_i a(h_{i-1}) + s_i;  h_i = S_i h_{i-1} + G_i a(z_i) + b_i, i = 1..B, S_i = 1 where the width stays;
+// E(x) = -w . relu(h_B), a(z) = z where positive, else slope z; the s_i differ between samples (their level)
+// x' = clip(x - step_n dE/dx - coupling_n (x - center) + noise_n xi_k, lo, hi)
+//
+// A workgroup owns its chains for all steps: chain.wgsl. The weights lie in the order in which a step reads them: for each block
+// S^T, F^T, G^T, then, from the last block to the first, S, G, F. Of the activations the way back needs their signs alone.
+// work item: SC x 4 NV. traffic: the weights once per workgroup and step.
+//#include "langevin/chain.wgsl"
+
+// The widest layer, and the dimension of x.
+const HIDDEN: u32 = 128u; // @param
+const DIM: u32 = 2u; // @param
+// B, at most 7.
+const BLOCKS: u32 = 4u; // @param
+// Chains of a workgroup, a multiple of four, and how many groups of invocations share them.
+const CHAINS: u32 = 16u; // @param
+const TEAMS: u32 = 1u; // @param
+// Groups of four columns of an invocation.
+const NV: u32 = 2u; // @param
+const COUPLED: bool = false; // @param
+const CLIP: bool = false; // @param
+// Whether step, coupling and noise differ between samples: [3, N] in `coefficients`.
+const PER_SAMPLE: bool = false; // @param
+
+struct Params {
+    samples: u32, steps: u32, first: u32, matrices: u32,
+    shift_rows: u32, shift_quads: u32, slope: f32, step: f32,
+    coupling: f32, noise: f32, lo: f32, hi: f32,
+    width: array<vec4u, 2>, @align(16) key: Key,
+}
+
+// x_0, center and x_end are [N, DIM]; shifts s_1, .., s_B side by side [N or 1, sum of widths]; the weights begin with W^T, b,
+// b_1, .., b_B and w. Widths are those of h_0, .., h_B.
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> x_0: array<f32>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4f>; // @texels
+@group(0) @binding(3) var<storage, read> shifts: array<vec4f>; // @texels
+@group(0) @binding(4) var<storage, read> center: array<f32>;
+@group(0) @binding(5) var<storage, read> coefficients: array<f32>;
+@group(0) @binding(6) var<storage, read> clock: array<f32>;
+@group(0) @binding(7) var<storage, read_write> x_end: array<f32>;
+
+const WORDS = (SC * NV + 7u) / 8u;
+
+// The signs of h_0, z_1, h_1, .., z_B, h_B, a bit a number.
+var<private> positive: array<u32, (2u * BLOCKS + 1u) * WORDS>;
+// h on the way forward, dE/dh on the way back.
+var<private> stream: array<array<vec4f, NV>, SC>;
+
+// The width of h_i in groups of four columns.
+fn width(i: u32) -> u32 {
+    return p.width[i / 4u][i % 4u] / 4u;
+}
+
+// Keeps the signs of acc as layer `layer`'s.
+fn keep_signs(layer: u32) {
+    for (var word = 0u; word < WORDS; word++) {
+        var bits = 0u;
+        for (var q = 0u; q < min(8u, SC * NV); q++) {
+            let i = word * 8u + q;
+            let four = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), acc[i / NV][i % NV] > vec4f(0.0));
+            bits |= (four.x | four.y | four.z | four.w) << (4u * q);
+        }
+        positive[layer * WORDS + word] = bits;
+    }
+}
+
+// acc *= what the sign in layer `layer` says: 1 where positive, else slope.
+fn times_slopes(layer: u32, slope: f32) {
+    for (var word = 0u; word < WORDS; word++) {
+        let bits = positive[layer * WORDS + word];
+        for (var q = 0u; q < min(8u, SC * NV); q++) {
+            let i = word * 8u + q;
+            let on = (vec4u(bits >> (4u * q)) & vec4u(1u, 2u, 4u, 8u)) != vec4u(0u);
+            acc[i / NV][i % NV] *= select(vec4f(slope), vec4f(1.0), on);
+        }
+    }
+}
+
+// The rows become acc.
+fn share(at: Place) {
+    workgroupBarrier(); // the rows before were read
+    for (var s = 0u; s < SC; s++) {
+        for (var j = 0u; j < NV; j++) {
+            rows[(at.chain + s) * QUADS + quad(at, j)] = acc[s][j];
+        }
+    }
+    workgroupBarrier();
+}
+
+// acc = the same vector for all chains
+fn fill(at: Place, vector: u32, columns: u32) {
+    for (var j = 0u; j < NV; j++) {
+        let b = weights[vector + min(quad(at, j), columns - 1u)];
+        for (var s = 0u; s < SC; s++) {
+            acc[s][j] = b;
+        }
+    }
+}
+
+fn add_stream() {
+    for (var s = 0u; s < SC; s++) {
+        for (var j = 0u; j < NV; j++) {
+            acc[s][j] += stream[s][j];
+        }
+    }
+}
+
+// acc = h_0
+fn enter(at: Place, columns: u32) {
+    fill(at, DIM * columns, columns);
+    for (var d = 0u; d < DIM; d++) {
+        for (var j = 0u; j < NV; j++) {
+            let w = weights[d * columns + min(quad(at, j), columns - 1u)];
+            for (var s = 0u; s < SC; s++) {
+                acc[s][j] += state[(at.chain + s) * DIM + d] * w;
+            }
+        }
+    }
+}
+
+// Leaves sums over columns of dE/dh_0 W: dE/dx in PARTS parts.
+fn leave_slopes(at: Place, columns: u32) {
+    for (var d = 0u; d < DIM; d++) {
+        for (var s = 0u; s < SC; s++) {
+            var sum = 0.0;
+            for (var j = 0u; j < NV; j++) {
+                let c = quad(at, j);
+                sum -= select(0.0, dot(stream[s][j], weights[d * columns + min(c, columns - 1u)]), c < columns);
+            }
+            sum = shared_sum(sum);
+            if at.lane == 0u {
+                slopes[((at.chain + s) * DIM + d) * PARTS + at.quad / (WIDTH * NV)] = sum;
+            }
+        }
+    }
+}
+
+// What acc holds before part 1 of a block on the way forward: the shift of each chain's sample.
+fn begin_shifted(at: Place, begin: u32, shift: u32, columns: u32) {
+    for (var s = 0u; s < SC; s++) {
+        let row = min(begin + at.chain + s, p.shift_rows - 1u) * p.shift_quads + shift;
+        for (var j = 0u; j < NV; j++) {
+            acc[s][j] = shifts[row + min(quad(at, j), columns - 1u)];
+        }
+    }
+}
+
+@compute @workgroup_size(SIZE)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
+        @builtin(local_invocation_index) local: u32) {
+    let at = place(local);
+    let tick = u32(clock[0]);
+    let begin = linear_group(group, groups) * ELEMENTS;
+    let count = p.samples * DIM;
+    for (var e = local; e < ELEMENTS; e += SIZE) {
+        state[e] = x_0[min(begin + e, count - 1u)];
+    }
+    workgroupBarrier();
+    for (var k = 0u; k < p.steps; k++) {
+        enter(at, width(0u));
+        keep_signs(0u);
+        stream = acc;
+        share(at);
+        var shift = 0u;
+        var vector = (DIM + 1u) * width(0u);
+        var matrix = p.matrices;
+        for (var turn = 0u; turn < 2u * BLOCKS; turn++) {
+            let back = turn >= BLOCKS;
+            let i = select(turn, 2u * BLOCKS - 1u - turn, back);
+            // The block is entered with one width and left with another; z has that of h_{i+1}.
+            let ends = select(vec2u(width(i), width(i + 1u)), vec2u(width(i + 1u), width(i)), back);
+            let middle = width(i + 1u);
+            for (var part = select(0u, 1u, ends.x == ends.y); part < 3u; part++) {
+                let inputs = select(ends.x, middle, part == 2u);
+                let columns = select(ends.y, middle, part == 1u);
+                if part == 1u && !back {
+                    begin_shifted(at, begin / DIM, shift, columns);
+                } else if part == 2u && !back {
+                    fill(at, vector, columns);
+                    add_stream();
+                } else {
+                    acc = array<array<vec4f, NV>, SC>();
+                }
+                product(at, matrix, inputs, columns, select(p.slope, 1.0, back || part == 0u));
+                matrix += 4u * inputs * columns;
+                if part == 1u {
+                    if back {
+                        times_slopes(2u * i + 1u, p.slope);
+                    } else {
+                        keep_signs(2u * i + 1u);
+                    }
+                    share(at);
+                } else if part == 2u && back {
+                    times_slopes(2u * i, p.slope);
+                    add_stream();
+                } else if part == 2u {
+                    keep_signs(2u * i + 2u);
+                }
+                if part != 1u {
+                    stream = acc;
+                }
+            }
+            if turn == BLOCKS - 1u {
+                // -dE/dh_B = w where h_B is positive; leave_slopes turns the sign.
+                fill(at, vector + middle, middle);
+                times_slopes(2u * BLOCKS, 0.0);
+                stream = acc;
+            }
+            share(at);
+            if !back {
+                shift += middle;
+                vector += middle;
+            }
+        }
+        leave_slopes(at, width(0u));
+        workgroupBarrier();
+        step_all(local, begin, k, tick);
+        workgroupBarrier();
+    }
+    for (var e = local; e < ELEMENTS; e += SIZE) {
+        if begin + e < count {
+            x_end[begin + e] = state[e];
+        }
+    }
+}

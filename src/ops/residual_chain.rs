@@ -1,0 +1,315 @@
+//! Whole Langevin chains on the residual MLP of recovery likelihood, in one dispatch.
+//!
+//! Step by step a chain of K steps on the net of `cdrl/checkerboard-small` is 58 K dispatches. Here a workgroup keeps its chains,
+//! and all that belongs to them, for all K steps (`shaders/langevin/residual_chain.wgsl`).
+
+use super::langevin::{LangevinStep, clipped};
+use super::mlp_chain::{MOST_STEPS, Plan};
+use super::{Case, Input, Op, apply};
+use crate::gpu::{Gpu, Work, Workgroups};
+use crate::tensor::{Array, Key, Shape, Tensor, normal_at};
+use crate::{shader, uniforms};
+
+/// The weights of `E(x) = -head . relu(h_B)`, `h_0 = W x + b`, and the blocks, `a` the leaky ReLU of `slope`.
+pub struct Residual<'a> {
+    /// W `[C_0, D]` and b `[C_0]`.
+    pub enter: [&'a Tensor; 2],
+    /// The blocks 1..=B.
+    pub blocks: Vec<ResidualBlock<'a>>,
+    /// `[1, C_B]`
+    pub head: &'a Tensor,
+    /// What `a` multiplies negative numbers by.
+    pub slope: f64,
+}
+
+/// `z = F a(x) + f + shift`, `y = S x + G a(z) + g + s`; S is 1 and s 0 where the width stays.
+pub struct ResidualBlock<'a> {
+    /// F `[C, C_in]` and f `[C]`.
+    pub first: [&'a Tensor; 2],
+    /// `[N or 1, C]`
+    pub shift: &'a Tensor,
+    /// G `[C, C]` and g `[C]`.
+    pub second: [&'a Tensor; 2],
+    /// S `[C, C_in]` and s `[C]`.
+    pub skip: Option<[&'a Tensor; 2]>,
+}
+
+/// The most blocks of a kernel.
+const MOST_BLOCKS: usize = 7;
+
+impl Residual<'_> {
+    /// C_0, ..., C_B
+    fn widths(&self) -> Vec<usize> {
+        [self.enter[0].dim(0)].into_iter().chain(self.blocks.iter().map(|b| b.second[0].dim(0))).collect()
+    }
+
+    /// Whether there is a kernel for these widths on the device of the weights.
+    pub fn fits(&self) -> bool {
+        let widths = self.widths();
+        let skips = self.blocks.iter().zip(widths.windows(2)).all(|(b, w)| b.skip.is_some() == (w[0] != w[1]));
+        let gpu = self.head.device().gpu();
+        let plan = |gpu: &Gpu| plan(gpu, &widths, self.enter[0].dim(1)).is_some();
+        skips && (1..=MOST_BLOCKS).contains(&self.blocks.len()) && gpu.is_none_or(plan)
+    }
+
+    /// Where the chains `x [N, D]` end after `steps` steps, as a constant. Step k draws its noise from `key.index(k)`, as
+    /// [`crate::sample::Chain`] does.
+    ///
+    /// Its numbers differ from those of single dispatches by rounding: sums are taken in another order.
+    ///
+    /// # Panics
+    /// When the shapes do not fit, or there is [no kernel](Residual::fits).
+    #[track_caller]
+    pub fn run(&self, step: &LangevinStep, steps: usize, x: &Tensor, key: &Key) -> Tensor {
+        let flat = |t: &Tensor| t.detach().reshape([t.numel()]);
+        let back = |w: &Tensor| flat(&w.detach().transpose());
+        let mut weights = vec![back(self.enter[0]), flat(self.enter[1])];
+        for b in &self.blocks {
+            let bias = b.second[1].detach();
+            weights.push(b.skip.map_or(bias.clone(), |[_, s]| &bias + &s.detach()));
+        }
+        weights.push(flat(self.head));
+        // In the order in which a step reads them.
+        for b in &self.blocks {
+            let matrices = b.skip.iter().map(|s| s[0]).chain([b.first[0], b.second[0]]);
+            weights.extend(matrices.map(back));
+        }
+        for b in self.blocks.iter().rev() {
+            let matrices = b.skip.iter().map(|s| s[0]).chain([b.second[0], b.first[0]]);
+            weights.extend(matrices.map(flat));
+        }
+        let weights = Tensor::concat(&weights.iter().collect::<Vec<_>>(), 0);
+        let shifts: Vec<Tensor> = self.blocks.iter().map(|b| b.shift.detach() + b.first[1].detach()).collect();
+        let shifts = Tensor::concat(&shifts.iter().collect::<Vec<_>>(), 1);
+        let (center, coefficients) = (step.center.as_ref().map(Tensor::detach), step.per_sample(x));
+        let mut x = x.detach();
+        for first in (0..steps).step_by(MOST_STEPS) {
+            let mut inputs = vec![x.clone(), weights.clone(), shifts.clone()];
+            inputs.extend(center.iter().chain(&coefficients).cloned());
+            let op = ResidualChain {
+                widths: self.widths(),
+                slope: self.slope,
+                scalars: step.scalars(),
+                clip: step.clip,
+                coupled: center.is_some(),
+                steps: first..steps.min(first + MOST_STEPS),
+                key: key.clone(),
+            };
+            x = apply(op, &inputs.iter().collect::<Vec<_>>());
+        }
+        x
+    }
+}
+
+/// How chains are spread over invocations, if there is a kernel for these widths.
+fn plan(gpu: &Gpu, widths: &[usize], dim: usize) -> Option<Plan> {
+    let widest = widths.iter().copied().max().unwrap_or(0);
+    let plan = Plan::choose(gpu.profile(), widest, dim);
+    plan.filter(|plan| widths.iter().all(|w| w.is_multiple_of(4 * plan.width)))
+}
+
+/// x_end of (x_0 `[N, D]`, weights `[M]`: W^T, b, the biases of blocks, head, then matrices in the order of a step; shifts
+/// `[N or 1, C_1 + .. + C_B]`, center if `coupled`, coefficients `[3, N]` if they differ between samples).
+struct ResidualChain {
+    widths: Vec<usize>,
+    slope: f64,
+    /// Step, coupling and noise, where they are the same for all samples.
+    scalars: [f64; 3],
+    clip: Option<(f64, f64)>,
+    coupled: bool,
+    steps: std::ops::Range<usize>,
+    key: Key,
+}
+
+impl ResidualChain {
+    /// Weights before the matrices.
+    fn vectors(&self, dim: usize) -> usize {
+        dim * self.widths[0] + self.widths.iter().sum::<usize>() + self.widths[self.widths.len() - 1]
+    }
+
+    /// Inputs and outputs of the matrices of the way forward; the way back has as many numbers.
+    fn matrices(&self) -> impl Iterator<Item = [usize; 2]> {
+        self.widths.windows(2).flat_map(|w| {
+            let skip = (w[0] != w[1]).then_some([w[0], w[1]]);
+            skip.into_iter().chain([[w[0], w[1]], [w[1], w[1]]])
+        })
+    }
+
+    fn numbers(&self) -> usize {
+        self.matrices().map(|[a, b]| a * b).sum()
+    }
+
+    /// dE/dx of one sample.
+    fn gradient(&self, x: &[f64], weights: &[f64], shifts: &[f64]) -> Vec<f64> {
+        let a = |z: &f64| if *z > 0.0 { *z } else { self.slope * z };
+        let slope = |z: f64| if z > 0.0 { 1.0 } else { self.slope };
+        let (mut at, mut shift) = (0, 0);
+        let mut take = |n: usize| (at, at += n).0;
+        let times = |first: usize, x: &[f64], n: usize| -> Vec<f64> {
+            (0..n).map(|o| x.iter().enumerate().map(|(i, x)| x * weights[first + i * n + o]).sum()).collect()
+        };
+        let add = |a: Vec<f64>, b: &[f64]| -> Vec<f64> { a.iter().zip(b).map(|(a, b)| a + b).collect() };
+
+        let (c_0, blocks) = (self.widths[0], self.widths.len() - 1);
+        let (enter, bias) = (take(x.len() * c_0), take(c_0));
+        let mut h = vec![add(times(enter, x, c_0), &weights[bias..][..c_0])];
+        let biases: Vec<usize> = self.widths[1..].iter().map(|c| take(*c)).collect();
+        let head = take(self.widths[blocks]);
+        let mut z = Vec::new();
+        for (i, w) in self.widths.windows(2).enumerate() {
+            let x = &h[i];
+            let skip = if w[0] == w[1] { x.clone() } else { times(take(w[0] * w[1]), x, w[1]) };
+            let active: Vec<f64> = x.iter().map(a).collect();
+            z.push(add(times(take(w[0] * w[1]), &active, w[1]), &shifts[shift..][..w[1]]));
+            let active: Vec<f64> = z[i].iter().map(a).collect();
+            let y = add(times(take(w[1] * w[1]), &active, w[1]), &weights[biases[i]..][..w[1]]);
+            h.push(add(skip, &y));
+            shift += w[1];
+        }
+        let mut g: Vec<f64> =
+            h[blocks].iter().enumerate().map(|(o, h)| if *h > 0.0 { -weights[head + o] } else { 0.0 }).collect();
+        for (i, w) in self.widths.windows(2).enumerate().rev() {
+            let skip = if w[0] == w[1] { g.clone() } else { times(take(w[0] * w[1]), &g, w[0]) };
+            let t: Vec<f64> =
+                times(take(w[1] * w[1]), &g, w[1]).iter().zip(&z[i]).map(|(t, z)| t * slope(*z)).collect();
+            let u = times(take(w[0] * w[1]), &t, w[0]);
+            g = u.iter().zip(&h[i]).zip(&skip).map(|((u, h), skip)| u * slope(*h) + skip).collect();
+        }
+        (0..x.len()).map(|d| g.iter().enumerate().map(|(c, g)| g * weights[enter + d * c_0 + c]).sum()).collect()
+    }
+}
+
+impl Op for ResidualChain {
+    fn name(&self) -> &'static str {
+        "residual_chain"
+    }
+
+    fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
+        let &[n, d] = &x[0].0[..] else { return Err("chains must be [N, D]".into()) };
+        if x[1].0 != [self.vectors(d) + 2 * self.numbers()] {
+            return Err("the weights do not belong to samples of this shape".into());
+        }
+        let shifts: usize = self.widths[1..].iter().sum();
+        if x[2].0 != [n, shifts] && x[2].0 != [1, shifts] {
+            return Err(format!("shifts must be [{n} or 1, {shifts}]"));
+        }
+        if self.coupled && x[3] != x[0] {
+            return Err("chains and center must have one shape".into());
+        }
+        Ok(x[0].clone())
+    }
+
+    fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
+        let clock = self.key.clock.as_ref().map_or(0, |c| c.array()[0] as u32);
+        let coefficients = x.get(3 + usize::from(self.coupled));
+        let row = x[2].shape[1];
+        let mut end = x[0].to_vec();
+        for (n, x_n) in end.chunks_mut(y[1].max(1)).enumerate() {
+            let [step, coupling, noise] = match coefficients {
+                Some(c) => [0, 1, 2].map(|which| c[which * y[0] + n]),
+                None => self.scalars,
+            };
+            let shifts = &x[2][n.min(x[2].shape[0] - 1) * row..][..row];
+            for k in self.steps.clone() {
+                let slopes = self.gradient(x_n, &x[1], shifts);
+                for (c, slope) in slopes.iter().enumerate() {
+                    let i = n * y[1] + c;
+                    let pull = if self.coupled { coupling * (x_n[c] - x[3][i]) } else { 0.0 };
+                    let xi = normal_at(&self.key.index(k as u64), i as u64, clock);
+                    x_n[c] = clipped(self.clip, x_n[c] - step * slope - pull + noise * xi);
+                }
+            }
+        }
+        end
+    }
+
+    fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
+        let (n, dim) = (y.dim(0), y.dim(1));
+        let Some(plan) = plan(gpu, &self.widths, dim) else {
+            panic!("residual_chain: no kernel for widths {:?}", self.widths)
+        };
+        let hidden = self.widths.iter().copied().max().unwrap_or(0);
+        let coefficients = x.get(3 + usize::from(self.coupled));
+        let kernel = plan
+            .kernel(shader!("langevin/residual_chain.wgsl"), [hidden, dim])
+            .with("BLOCKS", self.widths.len() - 1)
+            .with("COUPLED", self.coupled)
+            .with("CLIP", self.clip.is_some())
+            .with("PER_SAMPLE", coefficients.is_some());
+        let [step, coupling, noise] = self.scalars;
+        let (lo, hi) = self.clip.unwrap_or_default();
+        let uniforms = uniforms![
+            samples: n,
+            steps: self.steps.len(),
+            first: self.steps.start,
+            matrices: self.vectors(dim) / 4,
+            shift_rows: x[2].dim(0),
+            shift_quads: x[2].dim(1) / 4,
+            slope: self.slope,
+            step,
+            coupling,
+            noise,
+            lo,
+            hi,
+            width: [0, 1, 2, 3, 4, 5, 6, 7].map(|i| self.widths.get(i).map_or(0, |w| *w as u32)),
+            key: &self.key,
+        ];
+        let zero = gpu.zero();
+        let or_zero = |t: Option<&Tensor>| t.map_or(zero.clone(), |t| t.slice().clone());
+        let center = or_zero(x.get(3).filter(|_| self.coupled));
+        let (coefficients, clock) = (or_zero(coefficients), or_zero(self.key.clock.as_ref()));
+        let slices = [x[0].slice(), x[1].slice(), x[2].slice(), &center, &coefficients, &clock, y.slice()];
+        // Forward and back through each matrix; the weights once, the chains in and out.
+        let flops = 4 * n * self.steps.len() * (self.numbers() + 2 * dim * self.widths[0]);
+        let bytes = 4 * (x[1].numel() + x[2].numel() + 2 * y.numel());
+        let work = Work { bytes: bytes as u64, flops: flops as u64 };
+        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Count(n.div_ceil(plan.chains)), work);
+    }
+
+    /// The end of a chain is a constant.
+    fn vjp(&self, x: &[Tensor], _: &Tensor, _: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
+        vec![None; x.len()]
+    }
+}
+
+/// Cases: widths that stay, grow and shrink; a ragged batch, shifts for all or each, coupling and coefficients per sample, clip.
+pub fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (n, d, widths, steps) in [
+        (3, 2, vec![64, 64, 128], 1),
+        (37, 2, vec![64, 64, 128, 128], 5),
+        (5, 1, vec![32, 96, 32], 3),
+        (18, 3, vec![64, 64], 66),
+    ] {
+        let key = Key::new(5).named("residual chain");
+        let op = move |coupled: bool, clip, key: Key| ResidualChain {
+            widths: widths.clone(),
+            slope: 0.2,
+            scalars: [0.1, 0.0, 0.3],
+            clip,
+            coupled,
+            steps: 0..steps.min(MOST_STEPS),
+            key,
+        };
+        let of = op(false, Some((-0.9, 0.9)), key.clone());
+        let shifts: usize = of.widths[1..].iter().sum();
+        let label = format!("{n} x {d}, {:?} wide, {steps} steps", of.widths);
+        let bound = 0.1;
+        let weights = Input::uniform([of.vectors(d) + 2 * of.numbers()], -bound, bound);
+        let inputs = |rows: usize| vec![Input::unit([n, d]), weights.clone(), Input::unit([rows, shifts])];
+        let plain = {
+            let (op, key) = (op.clone(), key.clone());
+            move |x: &[Tensor]| apply(op(false, Some((-0.9, 0.9)), key.clone()), &[&x[0], &x[1], &x[2]])
+        };
+        cases.push(Case::new(format!("clipped, {label}"), inputs(1), plain).ulps(512.0, 1.0).order(0));
+        let coupled = move |x: &[Tensor]| {
+            let c = x[4].mul_scalar(0.05).reshape([1, n]);
+            let coefficients = Tensor::concat(&[&c, &c.mul_scalar(0.3), &c.add_scalar(0.1)], 0);
+            apply(op(true, None, key.clocked(&x[5])), &[&x[0], &x[1], &x[2], &x[3], &coefficients])
+        };
+        let more = [Input::unit([n, d]), Input::below([n], 8), Input::below([1], 100)];
+        let inputs = inputs(n).into_iter().chain(more).collect::<Vec<_>>();
+        cases.push(Case::new(format!("coupled, {label}"), inputs, coupled).ulps(512.0, 1.0).order(0));
+    }
+    cases
+}
