@@ -55,25 +55,30 @@ fn width(i: u32) -> u32 {
 
 // Keeps the signs of acc as layer `layer`'s.
 fn keep_signs(layer: u32) {
-    for (var word = 0u; word < WORDS; word++) {
-        var bits = 0u;
-        for (var q = 0u; q < min(8u, SC * NV); q++) {
-            let i = word * 8u + q;
-            let four = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), acc[i / NV][i % NV] > vec4f(0.0));
-            bits |= (four.x | four.y | four.z | four.w) << (4u * q);
+    var bits: array<u32, WORDS>;
+    for (var s = 0u; s < SC; s++) {
+        for (var j = 0u; j < NV; j++) {
+            let i = s * NV + j;
+            let four = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), acc[s][j] > vec4f(0.0));
+            bits[i / 8u] |= (four.x | four.y | four.z | four.w) << (i % 8u * 4u);
         }
-        positive[layer * WORDS + word] = bits;
+    }
+    for (var word = 0u; word < WORDS; word++) {
+        positive[layer * WORDS + word] = bits[word];
     }
 }
 
 // acc *= what the sign in layer `layer` says: 1 where positive, else slope.
 fn times_slopes(layer: u32, slope: f32) {
+    var bits: array<u32, WORDS>;
     for (var word = 0u; word < WORDS; word++) {
-        let bits = positive[layer * WORDS + word];
-        for (var q = 0u; q < min(8u, SC * NV); q++) {
-            let i = word * 8u + q;
-            let on = (vec4u(bits >> (4u * q)) & vec4u(1u, 2u, 4u, 8u)) != vec4u(0u);
-            acc[i / NV][i % NV] *= select(vec4f(slope), vec4f(1.0), on);
+        bits[word] = positive[layer * WORDS + word];
+    }
+    for (var s = 0u; s < SC; s++) {
+        for (var j = 0u; j < NV; j++) {
+            let i = s * NV + j;
+            let on = (vec4u(bits[i / 8u] >> (i % 8u * 4u)) & vec4u(1u, 2u, 4u, 8u)) != vec4u(0u);
+            acc[s][j] *= select(vec4f(slope), vec4f(1.0), on);
         }
     }
 }

@@ -58,6 +58,14 @@ impl Grid {
         ln_p.iter().zip(energies).map(term).sum()
     }
 
+    /// The share of the model's mass in the cells whose centre is `inside`: sum there of exp(-E) * area / Z.
+    #[track_caller]
+    pub fn share(&self, energies: &[f32], inside: impl Fn([f64; 2]) -> bool) -> f64 {
+        let ln_z = self.log_z(energies);
+        let term = |(i, &e): (usize, &f32)| if inside(self.centre(i)) { -f64::from(e) } else { f64::NEG_INFINITY };
+        if ln_z.is_nan() { f64::NAN } else { (self.log_integral(energies.iter().enumerate().map(term)) - ln_z).exp() }
+    }
+
     /// -mean ln q(x) over fresh data: mean E(x) + ln Z, from the energies at the data and those on the grid.
     ///
     /// Its least value is the entropy of the data. Z counts the mass inside the bounds only.
@@ -104,6 +112,15 @@ mod tests {
         assert!((grid.log_z(&energies) - (std::f64::consts::TAU * s2).ln() + 7.0).abs() < 1e-5);
         let kl = grid.kl(&energies, |x| -0.5 * (x[0] * x[0] + x[1] * x[1]));
         assert!((kl - (s2.ln() + 1.0 / s2 - 1.0)).abs() < 1e-5, "{kl}");
+    }
+
+    /// A unit Gaussian has erf(1 / sqrt 2) of its mass within one deviation of the axis; nothing has mass nowhere.
+    #[test]
+    fn the_share_of_a_band_is_that_of_the_normal_distribution() {
+        let grid = Grid { bounds: [-8.0, 8.0], n: 400 };
+        let energies = energies(&grid, |x| (x[0] * x[0] + x[1] * x[1]) / 2.0 - 3.0);
+        assert!((grid.share(&energies, |x| x[0].abs() < 1.0) - 0.682_689).abs() < 1e-4);
+        assert_eq!((grid.share(&energies, |_| false), grid.share(&energies, |_| true)), (0.0, 1.0));
     }
 
     /// The true energy has KL 0 and the entropy as NLL; a shifted one gives the same; flat gives ln(area) - H.

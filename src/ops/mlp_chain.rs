@@ -29,7 +29,7 @@ pub struct TwoLayers<'a> {
 }
 
 /// Steps of one dispatch at most, so that a display or a Ctrl-C never waits long.
-pub(super) const MOST_STEPS: usize = 64;
+const MOST_STEPS: usize = 64;
 
 impl TwoLayers<'_> {
     /// Whether there is a kernel for these widths on the device of the weights.

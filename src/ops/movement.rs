@@ -84,6 +84,13 @@ fn read_shape(views: &[AxisView]) -> Result<Shape, String> {
 /// Runs `views` on a GPU.
 fn read_launch(views: &[AxisView], gpu: &Gpu, x: &Tensor, y: &Tensor, fill: f64) {
     let views = merge(views);
+    if let Some([batch, rows, columns]) = transposed(&views) {
+        let (rows, columns) = (rows / 4, columns / 4);
+        let tiles = batch * rows.div_ceil(8) * columns.div_ceil(8);
+        let (kernel, work) = (Kernel::new(shader!("movement/transpose.wgsl")), Work::bytes(8 * y.numel() as u64));
+        let slices = [x.slice(), y.slice()];
+        return gpu.dispatch(&kernel, uniforms![batch, rows, columns], &slices, Workgroups::Count(tiles), work);
+    }
     let (views, element, width) = match quads(&views) {
         Some(quads) => (quads, VEC4, 4),
         None => (views, SCALAR, 1),
@@ -123,6 +130,20 @@ fn quads(views: &[AxisView]) -> Option<Vec<AxisView>> {
         let inner = AxisView { dim: inner.dim / 4, start: inner.start / 4, size: inner.size / 4, ..*inner };
         outer.iter().map(|v| AxisView { stride: v.stride / 4, ..*v }).chain([inner]).collect()
     })
+}
+
+/// Matrices, their rows and columns, if `views` exchange these two and both come in fours.
+fn transposed(views: &[AxisView]) -> Option<[usize; 3]> {
+    let (outer, [column, row]) = views.split_last_chunk()?;
+    let whole = views.iter().all(|v| (v.start, v.step, v.gap, v.dim) == (0, 1, 1, v.size));
+    let exchanged = (column.stride, row.stride) == (1, column.dim);
+    let fours = column.dim.is_multiple_of(4) && row.dim.is_multiple_of(4);
+    let batch = match outer {
+        [] => Some(1),
+        [b] if b.stride == column.dim * row.dim => Some(b.dim),
+        _ => None,
+    };
+    batch.filter(|_| whole && exchanged && fours).map(|batch| [batch, row.dim, column.dim])
 }
 
 /// Merges neighbouring dimensions that are read whole and contiguously.
@@ -521,6 +542,8 @@ pub fn cases() -> Vec<Case> {
         case("permute 20 1", &[17, 0, 5], |x| x[0].permute(&[2, 0, 1])),
         case("permute 0213", &[3, 17, 5, 31], |x| x[0].permute(&[0, 2, 1, 3])),
         case("transpose", &[127, 129], |x| x[0].transpose()),
+        case("transpose by fours", &[4, 8], |x| x[0].transpose()),
+        case("transpose by fours", &[3, 76, 36], |x| x[0].transpose()),
         case("broadcast", &[3, 1], |x| x[0].broadcast_to([2, 3, 4])),
         case("broadcast", &[1], |x| x[0].broadcast_to([65_536 * 3])),
         case("slice", &[5, 4], |x| x[0].narrow(0, 1, 3)),

@@ -152,7 +152,8 @@ pub fn image_distance(
 }
 
 /// `auc`, that of -E between `n` data and uniform points on the box. For a known density in the plane also `grid_kl`,
-/// KL(true || model), and `nll`, that of fresh data, in nats, both normalised on a grid that reaches one unit beyond the box.
+/// KL(true || model), and `nll`, that of fresh data, in nats, both normalised on a grid that reaches one unit beyond the box; for a
+/// density on squares `energy_inside`, the share of exp(-E) there.
 pub fn of_energy(
     energy: &dyn Energy,
     device: &Device,
@@ -187,7 +188,12 @@ pub fn of_energy(
         Some(entropy) => nll.against("entropy of the data", entropy),
         None => nll,
     };
-    Ok([told].into_iter().chain(kl).chain([nll]).collect())
+    // Beside the share of the samples: whether missing mass is the energy's or the chains'.
+    let squares = toy.squares();
+    let share = squares.map(|squares| grid.share(&on_grid, |x| squares.locate(x).is_some()));
+    let share =
+        share.map(|share| Score::new("energy_inside", share).against("all", 1.0).note("of exp(-E) on the grid"));
+    Ok([told].into_iter().chain(kl).chain([nll]).chain(share).collect())
 }
 
 /// SW2 of the first guess of a model whose samples arise in [stages](Model::stages), beside which their own is to be seen.

@@ -151,7 +151,7 @@ const NATIVE: [&str; 9] = [
     "wait_indefinitely",
 ];
 /// Uses that are meant: (file, what).
-const NATIVE_EXCEPTIONS: [(&str, &str); 10] = [
+const NATIVE_EXCEPTIONS: [(&str, &str); 12] = [
     ("gpu/device.rs", "fs::"), // the cache of compiled pipelines, and the names of software Vulkan's threads in /proc
     ("gpu/device.rs", "pollster"), // the blocking form of opening an adapter
     ("gpu/mod.rs", "wait_indefinitely"), // when a device is dropped

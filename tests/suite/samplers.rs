@@ -1,7 +1,9 @@
 //! Samplers against laws known in closed form, on the oracle. Bounds are 5 standard errors.
 
 use crate::support;
-use ebm::energy::{Energy, GaussianMixture, MlpConfig, MlpEnergy, Quadratic, ScaledInputs};
+use ebm::energy::{
+    Energy, GaussianMixture, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy, Quadratic, ScaledInputs,
+};
 use ebm::nn::{Activation, Params};
 use ebm::ops::langevin::LangevinStep;
 use ebm::prelude::*;
@@ -141,32 +143,69 @@ fn distance(a: &Tensor, b: &Tensor) -> f64 {
     pairs.map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0.0, f64::max)
 }
 
-/// 20 steps in one kernel and 20 steps one by one, with everything a step can have; the energies fall by tens on the way.
-#[test]
-fn a_chain_in_one_kernel_ends_where_its_steps_end() {
-    let name = "a_chain_in_one_kernel_ends_where_its_steps_end";
+/// The adapter as it is and as if it were no software; each with the bound on rounding, and the oracle.
+fn devices(name: &str) -> Vec<(Device, f64)> {
     let classes: [fn(&mut ebm::gpu::Profile); 2] = [|_| (), |profile| profile.software = false];
     let gpus = classes.into_iter().filter_map(|class| support::gpu_as(name, class)).map(|device| (device, 1e-5));
-    for (device, bound) in [(Device::oracle(), 1e-12)].into_iter().chain(gpus) {
+    [(Device::oracle(), 1e-12)].into_iter().chain(gpus).collect()
+}
+
+/// `steps` steps in one kernel and one by one, from the same 37 starts; twice in one kernel, to the same bits.
+#[track_caller]
+fn assert_one_kernel(energy: &dyn Energy, device: &Device, bound: f64, steps: usize, what: &str, step: &LangevinStep) {
+    let x_0 = Tensor::normal(device, [37, 2], &Key::new(1).named("x"));
+    let run = |fused| Chain::new(steps, step.clone()).fused(fused).run(energy, &x_0, &Key::new(3));
+    assert!(energy.chain(step, steps, &x_0, &Key::new(3)).is_some(), "{what}: there must be a kernel");
+    let (one, again, single) = (run(true), run(true), run(false));
+    let (off, moved) = (distance(&one, &single), distance(&one, &x_0));
+    println!("{device}, {what}: {off:e} after moving {moved:.1}");
+    assert!(off < bound && moved > 0.5, "{device}, {what}: {off:e}, moved {moved}");
+    assert_eq!(one.to_vec().unwrap(), again.to_vec().unwrap());
+}
+
+/// With everything a step can have; the energies fall by tens on the way.
+#[test]
+fn a_chain_in_one_kernel_ends_where_its_steps_end() {
+    for (device, bound) in devices("a_chain_in_one_kernel_ends_where_its_steps_end") {
         for (hidden, activation) in [(32, Activation::Softplus), (128, Activation::Silu)] {
             let config = MlpConfig { hidden: vec![hidden; 2], activation, gain: Some(3.0) };
             let params = Params::new(&device, Key::new(hidden as u64));
             let energy = ScaledInputs::to_box(MlpEnergy::new(&params.root(), 2, &config), &[[-3.0, 2.0], [-1.0, 4.0]]);
-            let normal = |name: &str, shape: &[usize]| Tensor::normal(&device, shape, &Key::new(1).named(name));
-            let (x_0, center) = (normal("x", &[37, 2]), normal("center", &[37, 2]));
+            let center = Tensor::normal(&device, [37, 2], &Key::new(1).named("center"));
             let each = Tensor::uniform(&device, [37], &Key::new(2)).mul_scalar(0.1);
             for (what, step) in [
                 ("plain", LangevinStep::new(0.3, 0.2)),
                 ("clipped", LangevinStep::new(0.3, 0.2).clip(-1.0, 1.5)),
                 ("coupled, per sample", LangevinStep::new(&each, 0.2).coupling(&each, &center)),
             ] {
-                let run = |fused| Chain::new(20, step.clone()).fused(fused).run(&energy, &x_0, &Key::new(3));
-                assert!(energy.chain(&step, 20, &x_0, &Key::new(3)).is_some(), "{what}: there must be a kernel");
-                let (one, steps) = (run(true), run(false));
-                let (off, moved) = (distance(&one, &steps), distance(&one, &x_0));
-                println!("{device}, {hidden} wide, {what}: {off:e} after moving {moved:.1}");
-                assert!(off < bound && moved > 0.5, "{device}, {hidden} wide, {what}: {off:e}, moved {moved}");
+                assert_one_kernel(&energy, &device, bound, 20, &format!("{hidden} wide, {what}"), &step);
             }
+        }
+    }
+}
+
+/// The net of recovery likelihood, every sample at a level of its own, or all at one; widths that grow, stay and shrink; more steps
+/// than one dispatch takes. The gradient of such a net jumps where an activation changes sign, and rounding with it: hence ten
+/// times the bound.
+#[test]
+fn a_chain_on_a_residual_net_in_one_kernel_ends_where_its_steps_end() {
+    for (device, bound) in devices("a_chain_on_a_residual_net_in_one_kernel_ends_where_its_steps_end") {
+        for widths in [vec![32, 64, 64], vec![64, 32]] {
+            let (what, bound) = (format!("widths {widths:?}"), 10.0 * bound);
+            let params = Params::new(&device, Key::new(7));
+            let config = LevelEnergyConfig::Mlp { widths, embedding: 16 };
+            let net = LevelEnergy::new(&params.root(), &[2], &config, &[9.8, 3.0, 1.0, -2.0], 0).unwrap();
+            // Steep enough that the energy moves the chains.
+            let flat = params.flat();
+            flat.set(flat.get() + Tensor::normal(&device, flat.get().shape(), &Key::new(8)).mul_scalar(0.05));
+            let center = Tensor::normal(&device, [37, 2], &Key::new(1).named("center"));
+            let level = (Tensor::uniform(&device, [37], &Key::new(2)).mul_scalar(4.0)).floor();
+            let noise = level.mul_scalar(0.05).add_scalar(0.05);
+            let step = LangevinStep::new(0.5, &noise).coupling(&noise.mul_scalar(0.2), &center);
+            let each = net.at(&level);
+            assert_one_kernel(&each, &device, bound, 20, &format!("{what}, a level each"), &step);
+            let all = net.at(&Tensor::new(&device, [1], &[2.0]));
+            assert_one_kernel(&all, &device, bound, 20, &format!("{what}, one level"), &LangevinStep::new(0.5, 0.2));
         }
     }
 }

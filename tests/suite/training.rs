@@ -163,6 +163,17 @@ fn recovery_likelihood_resumes_exactly() {
     });
 }
 
+/// Nets whose chains are one kernel on software Vulkan too.
+#[test]
+fn recovery_likelihood_in_one_kernel_resumes_exactly() {
+    resumes_exactly("recovery in one kernel", &|device| {
+        let data = Dataset::load("toy:checkerboard-b:500", Split::Train).unwrap();
+        let energy = LevelEnergyConfig::Mlp { widths: vec![32, 64], embedding: 16 };
+        let config = recovery_likelihood::Config { energy, ..recovery_config() };
+        Box::new(RecoveryLikelihood::new(&config, data, device, &Key::new(1)).unwrap())
+    });
+}
+
 #[test]
 fn conditional_image_training_resumes_exactly() {
     resumes_exactly("images", &|device| {
