@@ -27,7 +27,7 @@ const MOST_BYTES: u64 = 8192 * ROW_BYTES;
 pub(super) fn pay(bindings: &[usize], slices: &[&Slice], work: Work, once: bool) -> bool {
     let bytes = || bindings.iter().filter_map(|&binding| slices.get(binding - 1)).map(|s| s.bytes);
     let gains = work.flops >= FROM_FLOPS * work.bytes || once && bytes().sum::<u64>() >= FROM_BYTES;
-    gains && bindings.len() > 0 && bytes().all(|bytes| bytes <= MOST_BYTES)
+    gains && !bindings.is_empty() && bytes().all(|bytes| bytes <= MOST_BYTES)
 }
 
 /// What [`Gpu::texels_pay_once`] found for each adapter this process has opened.

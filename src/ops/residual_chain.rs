@@ -275,44 +275,41 @@ impl Op for ResidualChain {
     }
 }
 
-/// Cases: widths that stay, grow and shrink; a ragged batch, shifts for all or each, coupling and coefficients per sample, clip.
+/// Cases: widths that stay, grow and shrink; ragged batches, shifts for all or each, coupling and coefficients per sample, clip.
 pub fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    for (n, d, widths, steps) in [
-        (3, 2, vec![64, 64, 128], 1),
-        (37, 2, vec![64, 64, 128, 128], 5),
-        (5, 1, vec![32, 96, 32], 3),
-        (18, 3, vec![64, 64], MOST_STEPS),
-    ] {
+    let case = |n: usize, d: usize, widths: &[usize], steps: usize, coupled: bool| {
+        let widths = widths.to_vec();
         let key = Key::new(5).named("residual chain");
-        let op = move |coupled: bool, clip, key: Key| ResidualChain {
+        let op = move |key: Key| ResidualChain {
             widths: widths.clone(),
             slope: 0.2,
             scalars: [0.1, 0.0, 0.3],
-            clip,
+            clip: (!coupled).then_some((-0.9, 0.9)),
             coupled,
             steps: 0..steps,
             key,
         };
-        let of = op(false, Some((-0.9, 0.9)), key.clone());
+        let of = op(key.clone());
         let shifts: usize = of.widths[1..].iter().sum();
         let label = format!("{n} x {d}, {:?} wide, {steps} steps", of.widths);
-        let bound = 0.1;
-        let weights = Input::uniform([of.vectors(d) + 2 * of.numbers()], -bound, bound);
-        let inputs = |rows: usize| vec![Input::unit([n, d]), weights.clone(), Input::unit([rows, shifts])];
-        let plain = {
-            let (op, key) = (op.clone(), key.clone());
-            move |x: &[Tensor]| apply(op(false, Some((-0.9, 0.9)), key.clone()), &[&x[0], &x[1], &x[2]])
-        };
-        cases.push(Case::new(format!("clipped, {label}"), inputs(1), plain).ulps(512.0, 1.0).order(0));
-        let coupled = move |x: &[Tensor]| {
+        let weights = Input::uniform([of.vectors(d) + 2 * of.numbers()], -0.1, 0.1);
+        let rows = if coupled { n } else { 1 };
+        let mut inputs = vec![Input::unit([n, d]), weights, Input::unit([rows, shifts])];
+        inputs.extend(
+            coupled.then(|| [Input::unit([n, d]), Input::below([n], 8), Input::below([1], 100)]).into_iter().flatten(),
+        );
+        let run = move |x: &[Tensor]| {
+            let [x_0, weights, shifts] = [&x[0], &x[1], &x[2]];
+            let Some(center) = x.get(3) else { return apply(op(key.clone()), &[x_0, weights, shifts]) };
             let c = x[4].mul_scalar(0.05).reshape([1, n]);
             let coefficients = Tensor::concat(&[&c, &c.mul_scalar(0.3), &c.add_scalar(0.1)], 0);
-            apply(op(true, None, key.clocked(&x[5])), &[&x[0], &x[1], &x[2], &x[3], &coefficients])
+            apply(op(key.clocked(&x[5])), &[x_0, weights, shifts, center, &coefficients])
         };
-        let more = [Input::unit([n, d]), Input::below([n], 8), Input::below([1], 100)];
-        let inputs = inputs(n).into_iter().chain(more).collect::<Vec<_>>();
-        cases.push(Case::new(format!("coupled, {label}"), inputs, coupled).ulps(512.0, 1.0).order(0));
-    }
-    cases
+        Case::new(label, inputs, run).ulps(512.0, 1.0).order(0)
+    };
+    vec![
+        case(3, 2, &[64, 64, 128], 1, false),
+        case(37, 2, &[32, 64, 64], 5, true),
+        case(18, 3, &[64, 32], MOST_STEPS, true),
+    ]
 }

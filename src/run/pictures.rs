@@ -91,6 +91,17 @@ pub fn stages(model: &dyn Model, bounds: &[[f64; 2]], key: &Key) -> Result<Optio
 
 /// Three panels over the box: E / T, exp(-E / T) normalised there, and the density of `samples [n, 2]`.
 pub fn points(energy: &dyn Energy, temperature: f64, bounds: &[[f64; 2]], samples: &Tensor) -> Result<Picture> {
+    points_of("energy", energy, temperature, bounds, samples)
+}
+
+/// [`points`] with another title over the energy, such as whose it is.
+pub fn points_of(
+    title: &str,
+    energy: &dyn Energy,
+    temperature: f64,
+    bounds: &[[f64; 2]],
+    samples: &Tensor,
+) -> Result<Picture> {
     let bounds = square(bounds);
     let cells: Vec<f32> = bounds.grid(CELLS, CELLS).into_iter().flatten().collect();
     let mut map = energies(energy, samples.device(), &[2], &cells, 8192)?;
@@ -102,7 +113,7 @@ pub fn points(energy: &dyn Energy, temperature: f64, bounds: &[[f64; 2]], sample
     let density: Vec<f32> = weights.iter().map(|w| w / total).collect();
     let found = density_of(&samples.to_vec()?, bounds);
     Ok(panels(&[
-        Panel::map("energy", bounds, &map, CELLS, CELLS).colors(Colormap::Diverging).range(quantiles(&map, 0.0, 0.95)),
+        Panel::map(title, bounds, &map, CELLS, CELLS).colors(Colormap::Diverging).range(quantiles(&map, 0.0, 0.95)),
         Panel::map("model density", bounds, &density, CELLS, CELLS).range([0.0, quantiles(&density, 0.0, 0.995)[1]]),
         Panel::map("samples", bounds, &found, CELLS / 2, CELLS / 2).range([0.0, quantiles(&found, 0.0, 0.995)[1]]),
     ]))

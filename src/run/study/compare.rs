@@ -198,9 +198,13 @@ impl Study for CompareStudy {
         let scores = evaluation::evaluate(&session, &Effort::default())?;
         let model = session.algorithm();
         let samples = model.sample(&SampleRequest::new(5000), &Key::new(0).named("pictures"))?.x;
+        let (name, bounds) = (variant.entry.name, session.bounds());
         let picture = match model.energy() {
-            Ok(energy) => pictures::points(&*energy, model.temperature(), &session.bounds(), &samples)?,
-            Err(_) => pictures::cloud("samples", &session.bounds(), &samples.to_vec()?),
+            Ok(energy) => {
+                let title = format!("{name}: energy");
+                pictures::points_of(&title, &*energy, model.temperature(), &bounds, &samples)?
+            }
+            Err(_) => pictures::cloud(&format!("{name}: samples"), &bounds, &samples.to_vec()?),
         };
         let dispatches = dispatches(&mut session)?;
         Ok(Row { variant, done: Some(Done { scores, dispatches, picture }) })
