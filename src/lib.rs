@@ -12,6 +12,8 @@ pub mod error;
 pub mod gpu;
 pub mod io;
 pub mod kernels;
+#[cfg(feature = "plots")]
+pub mod lessons;
 pub mod metrics;
 pub mod nn;
 pub mod ops;

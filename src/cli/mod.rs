@@ -9,6 +9,7 @@ mod device;
 mod eval;
 mod inpaint;
 mod kernel;
+mod lesson;
 mod ood;
 mod output;
 mod presets;
@@ -61,6 +62,8 @@ enum Command {
     Kernel(kernel::Args),
     /// Check and time the kernels.
     Bench(bench::Args),
+    /// Twelve lessons, from one kernel to a training step: read, run, and try.
+    Lesson(lesson::Args),
 }
 
 /// Runs the program on the process's arguments.
@@ -107,6 +110,7 @@ fn run(registry: &Registry, command: &Command) -> Result<()> {
         Command::Device(args) => device::run(args),
         Command::Kernel(args) => kernel::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Lesson(args) => lesson::run(args),
     }
 }
 

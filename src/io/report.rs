@@ -27,6 +27,20 @@ impl Report {
         self.add(&format!("<p>{}</p>", escape(text)))
     }
 
+    /// A paragraph in which words between backticks are code.
+    pub fn prose(&mut self, text: &str) -> &mut Report {
+        let words: String = escape(text).split('`').enumerate().fold(String::new(), |out, (i, part)| match i % 2 {
+            0 => out + part,
+            _ => out + "<code>" + part + "</code>",
+        });
+        self.add(&format!("<p>{words}</p>"))
+    }
+
+    /// A piece of a program.
+    pub fn code(&mut self, text: &str) -> &mut Report {
+        self.add(&format!("<pre>{}</pre>", escape(text)))
+    }
+
     /// A table with a line of headings (none if empty), the first column holding the names of the rows.
     pub fn table<S: AsRef<str>>(&mut self, headings: &[&str], rows: &[Vec<S>]) -> &mut Report {
         let cells = |tag: &str, row: Vec<&str>| -> String {
@@ -147,13 +161,15 @@ mod tests {
         report
             .section(evil)
             .text(evil)
+            .prose(evil)
+            .code(evil)
             .table(&[evil], &[vec![evil]])
             .listing(evil, evil)
             .png(b"x", evil)
             .svg("<svg/>", evil);
         let html = report.html();
         assert!(!html.contains("<script>"));
-        assert_eq!(html.matches("&lt;script&gt;&quot;&#39;&amp;").count(), 11);
+        assert_eq!(html.matches("&lt;script&gt;&quot;&#39;&amp;").count(), 13);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every module and its layer; `error` lies below all.
-const LAYERS: [(&str, u32); 21] = [
+const LAYERS: [(&str, u32); 22] = [
     ("error", 0),
     ("check", 1),
     ("gpu", 1),
@@ -24,8 +24,9 @@ const LAYERS: [(&str, u32); 21] = [
     ("run", 8),
     ("bench", 9),
     ("kernels", 9),
-    ("cli", 10),
-    ("lib", 11),
+    ("lessons", 10),
+    ("cli", 11),
+    ("lib", 12),
 ];
 
 /// Uses within a layer that are meant: (who, whom).

@@ -8,6 +8,7 @@ mod fuzz;
 mod gradcheck;
 mod init;
 mod layers;
+mod lessons;
 mod mcmc_teaching;
 mod objectives;
 mod oracle;

@@ -1,0 +1,72 @@
+//! `ebm lesson`: gives a lesson, or judges an exercise.
+
+use super::choose_device::{choice, choose_device};
+use super::output::{self, say};
+use crate::error::{Error, Result};
+use crate::gpu::Options;
+use crate::io::atomic;
+use crate::lessons::{self, Lesson};
+use crate::tensor::Device;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The number of a lesson, or all; without it they are listed
+    lesson: Option<String>,
+    /// Judge this file, an exercise of the lesson
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
+    /// Where reports and exercises are written
+    #[arg(long, default_value = "lessons")]
+    out: PathBuf,
+    /// auto, oracle, an adapter's number in `ebm device`, or a part of its name [default: $EBM_DEVICE, else auto]
+    #[arg(long)]
+    device: Option<String>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    match (args.lesson.as_deref(), &args.check) {
+        (None, None) => lessons::list().iter().try_for_each(|lesson| say!("{:>2}  {}", lesson.number, lesson.title())),
+        (None, Some(_)) => {
+            Err(Error::setting("say which lesson the file is an exercise of: ebm lesson 1 --check FILE"))
+        }
+        (Some(number), Some(file)) => check(&lessons::find(number)?, file, args),
+        (Some("all"), None) => {
+            let device = choose_device(args.device.as_deref())?;
+            lessons::list().iter().try_for_each(|lesson| give(lesson, &device, &args.out))
+        }
+        (Some(number), None) => give(&lessons::find(number)?, &choose_device(args.device.as_deref())?, &args.out),
+    }
+}
+
+/// Tells, computes, and writes the report and the exercises. What the reader has changed stays.
+fn give(lesson: &Lesson, device: &Device, out: &Path) -> Result<()> {
+    let page = lesson.give(device, &mut |line| output::text(&format!("{line}\n")))?;
+    let report = out.join(format!("{:02}-{}.html", lesson.number, lesson.name));
+    page.write(&report)?;
+    for exercise in lesson.exercises {
+        let file = out.join(exercise.file);
+        if !file.exists() {
+            atomic::write_bytes(&file, exercise.stub.as_bytes())?;
+        }
+    }
+    say!("The picture is in {}, the exercises are beside it.\n", report.display())
+}
+
+fn check(lesson: &Lesson, file: &Path, args: &Args) -> Result<()> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let Some(exercise) = lesson.exercises.iter().find(|e| e.file == name) else {
+        let files: Vec<&str> = lesson.exercises.iter().map(|e| e.file).collect();
+        let number = lesson.number;
+        return Err(Error::setting(format!("{name} is no exercise of lesson {number}: it has {}", files.join(", "))));
+    };
+    let text = std::fs::read_to_string(file).map_err(|e| Error::file(file, e))?;
+    // With the runtime checks of the shader compiler: what the reader wrote may read beyond an array.
+    let options = Options { checked: true, ..Options::default() };
+    let device = match Device::choose(&choice(args.device.as_deref()), options) {
+        Err(Error::NoAdapter(_)) => Device::oracle(),
+        device => device?,
+    };
+    exercise.judge(&device, &text)?;
+    say!("{name}: right.")
+}

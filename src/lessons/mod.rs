@@ -1,0 +1,80 @@
+//! Lessons: twelve numbered pages from one kernel to a training step, read here from top to bottom or run with `ebm lesson N`.
+//!
+//! A lesson is one file: its page is the text at the top (the examples in it are tests), `run` computes the numbers and draws the
+//! picture on the reader's own device, and its exercises are files to complete that check themselves:
+//! `ebm lesson 6` writes them, `ebm lesson 6 --check FILE` judges one.
+//!
+//! | | | |
+//! |---|---|---|
+//! | 1 | [`l01_kernel`] | a kernel, from the definition to the roof |
+//! | 4 | [`l04_derivatives`] | derivatives of any order from one rule per operation |
+
+pub mod exercise;
+pub mod l01_kernel;
+pub mod l04_derivatives;
+mod page;
+mod text;
+
+pub use exercise::{Attempt, Checked, Exercise};
+pub use page::Page;
+
+use crate::error::{Error, Result};
+use crate::gpu::INSTALL_HINT;
+use crate::io::Report;
+use crate::tensor::Device;
+
+/// One lesson.
+pub struct Lesson {
+    /// Its place, from 1.
+    pub number: usize,
+    /// Its name, as in the report's file name.
+    pub name: &'static str,
+    /// Its file.
+    pub source: &'static str,
+    /// Whether it measures kernels, which the f64 device does not have.
+    pub needs_gpu: bool,
+    /// Computes and draws.
+    pub run: fn(&Device, &mut Page) -> Result<()>,
+    /// What the reader can try.
+    pub exercises: &'static [Exercise],
+}
+
+/// All lessons, in order.
+pub fn list() -> Vec<Lesson> {
+    vec![l01_kernel::LESSON, l04_derivatives::LESSON]
+}
+
+/// The lesson called `number`, such as `6`.
+///
+/// # Errors
+/// [`Error::Setting`] when there is none.
+pub fn find(number: &str) -> Result<Lesson> {
+    let lessons = list();
+    let last = lessons.len();
+    let wrong = || Error::setting(format!("no lesson \"{number}\"; they are 1 to {last}, or all (ebm lesson)"));
+    lessons.into_iter().find(|lesson| lesson.number.to_string() == number).ok_or_else(wrong)
+}
+
+impl Lesson {
+    /// The page in Markdown: the text at the top of the file, without lines that only make its examples compile.
+    pub fn text(&self) -> String {
+        text::page(self.source)
+    }
+
+    /// The first line of the page.
+    pub fn title(&self) -> &'static str {
+        self.source.lines().next().unwrap_or_default().trim_start_matches("//! # ")
+    }
+
+    /// Tells, computes and draws: `say` is given every line for a terminal, the pictures are in the report.
+    pub fn give(&self, device: &Device, say: &mut dyn FnMut(&str) -> Result<()>) -> Result<Report> {
+        let mut page = Page::new(self, say)?;
+        if self.needs_gpu && device.gpu().is_none() {
+            page.say(&format!("This lesson measures kernels; {INSTALL_HINT}"))?;
+        } else {
+            (self.run)(device, &mut page)?;
+        }
+        page.exercises(self.number, self.exercises)?;
+        Ok(page.report())
+    }
+}
