@@ -97,3 +97,19 @@ fn step_all(local: u32, begin: u32, k: u32, tick: u32) {
         }
     }
 }
+
+// The chains that begin at element `begin`, those beyond the last being copies of it.
+fn load_chains(local: u32, begin: u32) {
+    for (var e = local; e < ELEMENTS; e += SIZE) {
+        state[e] = x_0[min(begin + e, p.samples * DIM - 1u)];
+    }
+    workgroupBarrier();
+}
+
+fn store_chains(local: u32, begin: u32) {
+    for (var e = local; e < ELEMENTS; e += SIZE) {
+        if begin + e < p.samples * DIM {
+            x_end[begin + e] = state[e];
+        }
+    }
+}

@@ -76,11 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
     let at = place(local);
     let tick = u32(clock[0]);
     let begin = linear_group(group, groups) * ELEMENTS;
-    let count = p.samples * DIM;
-    for (var e = local; e < ELEMENTS; e += SIZE) {
-        state[e] = x_0[min(begin + e, count - 1u)];
-    }
-    workgroupBarrier();
+    load_chains(local, begin);
     for (var k = 0u; k < p.steps; k++) {
         first_layer(at);
         for (var s = 0u; s < SC; s++) {
@@ -125,9 +121,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         step_all(local, begin, k, tick);
         workgroupBarrier();
     }
-    for (var e = local; e < ELEMENTS; e += SIZE) {
-        if begin + e < count {
-            x_end[begin + e] = state[e];
-        }
-    }
+    store_chains(local, begin);
 }

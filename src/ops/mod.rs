@@ -43,6 +43,7 @@
 pub mod attention;
 pub mod binary;
 pub mod case;
+mod chain;
 pub mod conv2d;
 pub mod conv_variants;
 pub mod distance;

@@ -3,11 +3,11 @@
 //! Step by step a chain of K steps on the net of `cdrl/checkerboard-small` is 58 K dispatches. Here a workgroup keeps its chains,
 //! and all that belongs to them, for all K steps (`shaders/langevin/residual_chain.wgsl`).
 
-use super::langevin::{LangevinStep, clipped};
-use super::mlp_chain::Plan;
+use super::chain::{Plan, Steps};
+use super::langevin::LangevinStep;
 use super::{Case, Input, Op, apply};
-use crate::gpu::{Gpu, Work, Workgroups};
-use crate::tensor::{Array, Key, Shape, Tensor, normal_at};
+use crate::gpu::Gpu;
+use crate::tensor::{Array, Key, Shape, Tensor};
 use crate::{shader, uniforms};
 
 /// The weights of `E(x) = -head . relu(h_B)`, `h_0 = W x + b`, and the blocks, `a` the leaky ReLU of `slope`.
@@ -84,23 +84,8 @@ impl Residual<'_> {
         let weights = Tensor::concat(&weights.iter().collect::<Vec<_>>(), 0);
         let shifts: Vec<Tensor> = self.blocks.iter().map(|b| b.shift.detach() + b.first[1].detach()).collect();
         let shifts = Tensor::concat(&shifts.iter().collect::<Vec<_>>(), 1);
-        let (center, coefficients) = (step.center.as_ref().map(Tensor::detach), step.per_sample(x));
-        let mut x = x.detach();
-        for first in (0..steps).step_by(MOST_STEPS) {
-            let mut inputs = vec![x.clone(), weights.clone(), shifts.clone()];
-            inputs.extend(center.iter().chain(&coefficients).cloned());
-            let op = ResidualChain {
-                widths: self.widths(),
-                slope: self.slope,
-                scalars: step.scalars(),
-                clip: step.clip,
-                coupled: center.is_some(),
-                steps: first..steps.min(first + MOST_STEPS),
-                key: key.clone(),
-            };
-            x = apply(op, &inputs.iter().collect::<Vec<_>>());
-        }
-        x
+        let op = |steps| ResidualChain { steps, widths: self.widths(), slope: self.slope };
+        Steps::run(step, (steps, MOST_STEPS), x, [&weights, &shifts], key, op)
     }
 }
 
@@ -114,14 +99,9 @@ fn plan(gpu: &Gpu, widths: &[usize], dim: usize) -> Option<Plan> {
 /// x_end of (x_0 `[N, D]`, weights `[M]`: W^T, b, the biases of blocks, head, then matrices in the order of a step; shifts
 /// `[N or 1, C_1 + .. + C_B]`, center if `coupled`, coefficients `[3, N]` if they differ between samples).
 struct ResidualChain {
+    steps: Steps,
     widths: Vec<usize>,
     slope: f64,
-    /// Step, coupling and noise, where they are the same for all samples.
-    scalars: [f64; 3],
-    clip: Option<(f64, f64)>,
-    coupled: bool,
-    steps: std::ops::Range<usize>,
-    key: Key,
 }
 
 impl ResidualChain {
@@ -196,77 +176,33 @@ impl Op for ResidualChain {
         if x[2].0 != [n, shifts] && x[2].0 != [1, shifts] {
             return Err(format!("shifts must be [{n} or 1, {shifts}]"));
         }
-        if self.coupled && x[3] != x[0] {
-            return Err("chains and center must have one shape".into());
-        }
+        self.steps.check(x)?;
         Ok(x[0].clone())
     }
 
     fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        let clock = self.key.clock.as_ref().map_or(0, |c| c.array()[0] as u32);
-        let coefficients = x.get(3 + usize::from(self.coupled));
-        let row = x[2].shape[1];
-        let mut end = x[0].to_vec();
-        for (n, x_n) in end.chunks_mut(y[1].max(1)).enumerate() {
-            let [step, coupling, noise] = match coefficients {
-                Some(c) => [0, 1, 2].map(|which| c[which * y[0] + n]),
-                None => self.scalars,
-            };
-            let shifts = &x[2][n.min(x[2].shape[0] - 1) * row..][..row];
-            for k in self.steps.clone() {
-                let slopes = self.gradient(x_n, &x[1], shifts);
-                for (c, slope) in slopes.iter().enumerate() {
-                    let i = n * y[1] + c;
-                    let pull = if self.coupled { coupling * (x_n[c] - x[3][i]) } else { 0.0 };
-                    let xi = normal_at(&self.key.index(k as u64), i as u64, clock);
-                    x_n[c] = clipped(self.clip, x_n[c] - step * slope - pull + noise * xi);
-                }
-            }
-        }
-        end
+        let (rows, columns) = (x[2].shape[0], x[2].shape[1]);
+        let shifts = |n: usize| &x[2][n.min(rows - 1) * columns..][..columns];
+        self.steps.reference(x, y, |n, x_n| self.gradient(x_n, &x[1], shifts(n)))
     }
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        let (n, dim) = (y.dim(0), y.dim(1));
+        let dim = y.dim(1);
         let Some(plan) = plan(gpu, &self.widths, dim) else {
             panic!("residual_chain: no kernel for widths {:?}", self.widths)
         };
         let hidden = self.widths.iter().copied().max().unwrap_or(0);
-        let coefficients = x.get(3 + usize::from(self.coupled));
-        let kernel = plan
-            .kernel(shader!("langevin/residual_chain.wgsl"), [hidden, dim])
-            .with("BLOCKS", self.widths.len() - 1)
-            .with("COUPLED", self.coupled)
-            .with("CLIP", self.clip.is_some())
-            .with("PER_SAMPLE", coefficients.is_some());
-        let [step, coupling, noise] = self.scalars;
-        let (lo, hi) = self.clip.unwrap_or_default();
+        let kernel = plan.kernel(shader!("langevin/residual_chain.wgsl"), [hidden, dim]);
         let uniforms = uniforms![
-            samples: n,
-            steps: self.steps.len(),
-            first: self.steps.start,
             matrices: self.vectors(dim) / 4,
             shift_rows: x[2].dim(0),
             shift_quads: x[2].dim(1) / 4,
             slope: self.slope,
-            step,
-            coupling,
-            noise,
-            lo,
-            hi,
             width: [0, 1, 2, 3, 4, 5, 6, 7].map(|i| self.widths.get(i).map_or(0, |w| *w as u32)),
-            key: &self.key,
         ];
-        let zero = gpu.zero();
-        let or_zero = |t: Option<&Tensor>| t.map_or(zero.clone(), |t| t.slice().clone());
-        let center = or_zero(x.get(3).filter(|_| self.coupled));
-        let (coefficients, clock) = (or_zero(coefficients), or_zero(self.key.clock.as_ref()));
-        let slices = [x[0].slice(), x[1].slice(), x[2].slice(), &center, &coefficients, &clock, y.slice()];
-        // Forward and back through each matrix; the weights once, the chains in and out.
-        let flops = 4 * n * self.steps.len() * (self.numbers() + 2 * dim * self.widths[0]);
-        let bytes = 4 * (x[1].numel() + x[2].numel() + 2 * y.numel());
-        let work = Work { bytes: bytes as u64, flops: flops as u64 };
-        gpu.dispatch(&kernel, uniforms, &slices, Workgroups::Count(n.div_ceil(plan.chains)), work);
+        // Forward and back through each matrix.
+        let flops = 4 * (self.numbers() + 2 * dim * self.widths[0]);
+        self.steps.dispatch(gpu, (kernel.with("BLOCKS", self.widths.len() - 1), plan), uniforms, x, y, flops);
     }
 
     /// The end of a chain is a constant.
@@ -281,13 +217,9 @@ pub fn cases() -> Vec<Case> {
         let widths = widths.to_vec();
         let key = Key::new(5).named("residual chain");
         let op = move |key: Key| ResidualChain {
+            steps: Steps::new([0.1, 0.0, 0.3], (!coupled).then_some((-0.9, 0.9)), coupled, 0..steps, key),
             widths: widths.clone(),
             slope: 0.2,
-            scalars: [0.1, 0.0, 0.3],
-            clip: (!coupled).then_some((-0.9, 0.9)),
-            coupled,
-            steps: 0..steps,
-            key,
         };
         let of = op(key.clone());
         let shifts: usize = of.widths[1..].iter().sum();
