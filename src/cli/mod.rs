@@ -7,6 +7,7 @@ mod choose_device;
 mod compose;
 mod device;
 mod eval;
+mod film;
 mod inpaint;
 mod kernel;
 mod lesson;
@@ -50,6 +51,8 @@ enum Command {
     Ood(ood::OodArgs),
     /// Sample from several trained energies put together: all of them, any, one without the other.
     Compose(compose::ComposeArgs),
+    /// Film a training on points: chains on the energy while it is learnt, as an animated PNG.
+    Film(film::Args),
     /// Compare the parts of an algorithm.
     #[command(subcommand)]
     Study(study::Args),
@@ -105,6 +108,7 @@ fn run(registry: &Registry, command: &Command) -> Result<()> {
         Command::Eval(args) => eval::run(registry, args),
         Command::Ood(args) => ood::run(registry, args),
         Command::Compose(args) => compose::run(registry, args),
+        Command::Film(args) => film::run(registry, args),
         Command::Study(args) => study::run(registry, args),
         Command::Presets => presets::run(registry),
         Command::Device(args) => device::run(args),

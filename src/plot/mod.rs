@@ -15,6 +15,7 @@ pub use colormap::Colormap;
 pub use curves::Curves;
 pub use density::{Bounds, Panel, histogram, panels, quantiles};
 pub use picture::Picture;
+pub use png::animation;
 pub use samples::{MOST_CHANNELS, beside, grid, stack, strips};
 
 /// A colour: red, green, blue.

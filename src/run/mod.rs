@@ -99,6 +99,7 @@ mod classifier;
 pub mod compose;
 pub mod config;
 pub mod evaluation;
+pub mod film;
 mod image_scores;
 mod init;
 mod latents;

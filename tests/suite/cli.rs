@@ -118,3 +118,18 @@ fn settings_are_read_from_regular_files_only() {
     std::fs::remove_file(&link).unwrap();
     assert!(line.ends_with("is a pipe or device, not a file"), "{line}");
 }
+
+/// Two pictures of two iterations; images, and runs that start from others, have none.
+#[test]
+fn a_film_is_made_of_points_only() {
+    let file = std::env::temp_dir().join(format!("ebm-film-{}.png", std::process::id()));
+    let out = file.to_str().unwrap();
+    let small = ["film", "cd/eight-gaussians-small", "--set", "trainer.steps=2", "--device", "oracle", "--out", out];
+    assert!(succeeds(&[&small[..], &["--frames", "2"]].concat()).starts_with("2 pictures of 2 iterations"));
+    let reader = png::Decoder::new(std::io::Cursor::new(std::fs::read(&file).unwrap())).read_info().unwrap();
+    assert_eq!(reader.info().animation_control().unwrap().num_frames, 2);
+    std::fs::remove_file(&file).unwrap();
+    assert!(error(&[&small[..], &["--frames", "1"]].concat()).contains("--frames = 1"));
+    assert!(error(&["film", "gcd/eight-gaussians", "--device", "oracle"]).contains("starts from"));
+    assert!(error(&["film", "nowhere"]).contains("no preset or .toml file"));
+}
