@@ -1,6 +1,7 @@
 //! Lessons: every one runs and draws, and every exercise tells right from wrong.
 
 use super::{cli, support};
+use ebm::gpu::Validated;
 use ebm::lessons::{Exercise, list};
 use ebm::tensor::Device;
 use std::path::PathBuf;
@@ -78,6 +79,23 @@ fn every_lesson_computes_and_draws() {
             assert!(html.contains("<figure>"), "lesson {} draws nothing", lesson.number);
             assert!(lines > 5, "lesson {} says nothing", lesson.number);
         }
+    }
+}
+
+/// What readers complete, and what lessons run of their own, is portable as it lies.
+#[test]
+fn kernels_of_lessons_translate_to_every_backend() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["src/lessons", "src/lessons/exercises", "tests/lessons"].map(|folder| root.join(folder));
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+    let texts = files
+        .filter(|path| path.extension().is_some_and(|e| e == "wgsl"))
+        .map(|path| std::fs::read_to_string(path).unwrap());
+    let kernels: Vec<String> = texts.filter(|text| text.contains("@compute")).collect();
+    assert!(kernels.len() >= 6, "only {} kernels", kernels.len());
+    for text in kernels {
+        let shader = Validated::new(&text).unwrap_or_else(|why| panic!("{why}"));
+        (shader.spirv().unwrap(), shader.msl().unwrap(), shader.hlsl().unwrap());
     }
 }
 
