@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every module and its layer; `error` lies below all.
-const LAYERS: [(&str, u32); 21] = [
+const LAYERS: [(&str, u32); 22] = [
     ("error", 0),
     ("check", 1),
     ("gpu", 1),
@@ -25,6 +25,7 @@ const LAYERS: [(&str, u32); 21] = [
     ("bench", 9),
     ("kernels", 9),
     ("cli", 10),
+    ("web", 10),
     ("lib", 11),
 ];
 
