@@ -23,6 +23,8 @@ pub mod run;
 pub mod sample;
 pub mod tensor;
 pub mod train;
+#[cfg(all(feature = "web", target_arch = "wasm32"))]
+pub mod web;
 
 pub use error::{Error, Result};
 

@@ -5,7 +5,7 @@
 //! that the step itself updates.
 
 use super::Gpu;
-use super::command::Recording;
+use super::command::{Command, Recording};
 use std::collections::HashMap;
 
 /// A recorded list of dispatches and the buffers it needs.
@@ -58,6 +58,19 @@ impl Captured {
     /// Dispatches and copies per replay.
     pub fn len(&self) -> usize {
         self.recording.commands.len()
+    }
+
+    /// The names of the kernels it dispatches, in the order of their first dispatch, with how often each is.
+    pub fn kernels(&self) -> Vec<(String, usize)> {
+        let mut found: Vec<(String, usize)> = Vec::new();
+        for recorded in &self.recording.commands {
+            let Command::Dispatch { pipeline, .. } = &recorded.command else { continue };
+            match found.iter_mut().find(|(name, _)| *name == pipeline.name) {
+                Some((_, times)) => *times += 1,
+                None => found.push((pipeline.name.clone(), 1)),
+            }
+        }
+        found
     }
 
     /// Whether the step dispatched nothing.

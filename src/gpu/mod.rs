@@ -30,7 +30,7 @@ pub use report::{Clock, PhaseRow, ProfileReport, ProfileRow, Roofs};
 pub use shader::{INCLUDES, Kernel, Param, Source};
 #[cfg(feature = "cli")]
 pub(crate) use table::significant;
-pub use translate::Validated;
+pub use translate::{Validated, for_browsers};
 pub use uniforms::Uniform;
 
 use crate::error::Error;

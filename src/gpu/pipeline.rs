@@ -2,6 +2,7 @@
 
 use super::device::Backend;
 use super::shader::texel_buffers;
+use super::translate::for_browsers;
 use super::uniforms::{Layout, PARAMS_BYTES};
 use super::{Gpu, Kernel};
 use std::cell::OnceCell;
@@ -174,6 +175,8 @@ fn compile(
     layout: &wgpu::PipelineLayout,
     checked: bool,
 ) -> wgpu::ComputePipeline {
+    let browser = backend.info.backend == wgpu::Backend::BrowserWebGpu;
+    let text = if browser { for_browsers(text) } else { text.to_string() };
     let descriptor = wgpu::ShaderModuleDescriptor { label: Some(name), source: wgpu::ShaderSource::Wgsl(text.into()) };
     let checks = if checked { wgpu::ShaderRuntimeChecks::checked() } else { wgpu::ShaderRuntimeChecks::unchecked() };
     // SAFETY: the shaders are this crate's own files; the test suite runs each of them checked and unchecked.

@@ -4,6 +4,18 @@ use naga::ShaderStage;
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, ShaderStages, SubgroupOperationSet, ValidationFlags, Validator};
 
+/// The same text with its optional features enabled, as browsers want it; naga takes subgroups without, and refuses the line.
+pub fn for_browsers(text: &str) -> String {
+    let code = || text.lines().map(|l| l.split("//").next().unwrap_or_default());
+    let mut out = String::new();
+    for (feature, word) in [("subgroups", "subgroup"), ("f16", "f16")] {
+        if code().any(|l| l.contains(word)) && !code().any(|l| l.starts_with(&format!("enable {feature}"))) {
+            out += &format!("enable {feature};\n");
+        }
+    }
+    out + text
+}
+
 /// A WGSL compute shader that naga accepts, with the optional features the kernels may use: f16 and subgroups.
 pub struct Validated {
     module: naga::Module,

@@ -128,6 +128,13 @@ impl Checkpoint {
         atomic::write_keeping(path, previous, |w| self.write(&header, w))
     }
 
+    /// The content of the file that [`Checkpoint::save`] writes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.write(&self.header(), &mut bytes).expect("memory takes what is written to it");
+        bytes
+    }
+
     fn write(&self, header: &str, w: &mut dyn Write) -> io::Result<()> {
         w.write_all(&(header.len() as u64).to_le_bytes())?;
         w.write_all(header.as_bytes())?;

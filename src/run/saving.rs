@@ -9,15 +9,20 @@ use crate::train::{Algorithm, State, Training};
 /// # Errors
 /// [`Error::Diverged`] when a value is not a finite number: such a state is not worth keeping.
 pub fn checkpoint<A: Algorithm + ?Sized>(training: &Training<A>) -> Result<Checkpoint> {
+    pollster::block_on(checkpoint_async(training))
+}
+
+/// [`checkpoint`] without waiting, for browsers.
+pub async fn checkpoint_async<A: Algorithm + ?Sized>(training: &Training<A>) -> Result<Checkpoint> {
     let mut checkpoint = Checkpoint::new();
     for (name, state) in training.algorithm().state() {
         match state {
             State::Value(var) => {
-                let values = finite(&name, var.get().to_vec()?, training.done())?;
+                let values = finite(&name, var.get().values().await?, training.done())?;
                 checkpoint.insert(&name, var.get().shape(), values);
             }
             State::Flat(params, var) => {
-                let flat = finite(&name, var.get().to_vec()?, training.done())?;
+                let flat = finite(&name, var.get().values().await?, training.done())?;
                 for ((parameter, shape), at) in params.names().iter().zip(params.offsets()) {
                     checkpoint.insert(&format!("{name}.{parameter}"), shape, flat[at..at + shape.numel()].to_vec());
                 }

@@ -234,6 +234,14 @@ impl Tensor {
         self.device().gpu().map(|gpu| gpu.read(self.slice(), self.numel()))
     }
 
+    /// The values, row-major, once they have arrived: what a browser, where nothing may wait, reads.
+    pub async fn values(&self) -> Result<Vec<f32>> {
+        match self.read_back() {
+            Some(read) => read.await,
+            None => self.to_vec(),
+        }
+    }
+
     /// The values, row-major. Waits for the device.
     pub fn to_vec(&self) -> Result<Vec<f32>> {
         match self.read_back() {

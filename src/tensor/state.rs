@@ -142,6 +142,11 @@ impl<T: Clone> CapturedStep<T> {
         self.captured.is_some()
     }
 
+    /// The names of the kernels that a replay dispatches, each with how often; none before the first run.
+    pub fn kernels(&self) -> Vec<(String, usize)> {
+        self.captured.as_ref().map_or_else(Vec::new, |(_, captured)| captured.kernels())
+    }
+
     /// Runs the step and returns the closure's value (tensors in it hold this run's results until the next run).
     pub fn run(&mut self, step: impl FnOnce() -> T) -> T {
         if let Some((value, captured)) = &self.captured {

@@ -67,6 +67,11 @@ impl<A: Algorithm + ?Sized> Training<A> {
         self.done = done;
     }
 
+    /// The names of the kernels of an iteration, each with how often it runs; none before one was captured.
+    pub fn kernels(&self) -> Vec<(String, usize)> {
+        self.captured.as_ref().map_or_else(Vec::new, CapturedStep::kernels)
+    }
+
     /// Runs one iteration: waits until the device has room for its commands, queues them, and returns the metrics, which
     /// are still on their way.
     pub async fn advance(&mut self) -> Metrics {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Every module and its layer; `error` lies below all.
-const LAYERS: [(&str, u32); 22] = [
+const LAYERS: [(&str, u32); 23] = [
     ("error", 0),
     ("check", 1),
     ("gpu", 1),
@@ -26,6 +26,7 @@ const LAYERS: [(&str, u32); 22] = [
     ("kernels", 9),
     ("lessons", 10),
     ("cli", 11),
+    ("web", 11),
     ("lib", 12),
 ];
 

@@ -2,6 +2,7 @@
 //! the uniformity analysis that naga does not have.
 
 use crate::shaders::all_kernels;
+use ebm::gpu::for_browsers;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
@@ -34,18 +35,6 @@ fn every_specialisation_passes_tint() {
     let failures = failures.into_inner().unwrap();
     println!("{} kernels", kernels.len());
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-}
-
-/// Browsers want optional features enabled in the text; naga takes subgroups without, and refuses the line.
-fn for_browsers(text: &str) -> String {
-    let code = || text.lines().map(|l| l.split("//").next().unwrap_or_default());
-    let mut out = String::new();
-    for (feature, word) in [("subgroups", "subgroup"), ("f16", "f16")] {
-        if code().any(|l| l.contains(word)) && !code().any(|l| l.starts_with(&format!("enable {feature}"))) {
-            out += &format!("enable {feature};\n");
-        }
-    }
-    out + text
 }
 
 fn tint(file: &Path, text: &str) -> Result<(), String> {

@@ -1,0 +1,177 @@
+//! A training without a folder: what `run::Session` is to the command line, here for a page, where nothing may wait.
+
+use crate::data::{Dataset, Split, Toy, Values};
+use crate::error::{Error, Result};
+use crate::io::Checkpoint;
+use crate::metrics::sliced_wasserstein;
+use crate::plot::Bounds;
+use crate::run::{self, Registry, RunConfig};
+use crate::tensor::{Device, Key, Tensor, no_grad};
+use crate::train::{Report, Training};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Points that were drawn by hand, shared with the data set called [`DRAWN`].
+pub type Drawing = Rc<RefCell<Vec<[f32; 2]>>>;
+
+/// The data set of drawn points, as settings name it.
+pub const DRAWN: &str = "drawn:here";
+/// They are drawn on a square of this half width.
+const CANVAS: f64 = 4.0;
+/// They are repeated up to this many, so that there is a batch of them.
+const LEAST_DRAWN: usize = 4096;
+
+/// The standard registry, with drawn points as one more data set.
+pub fn registry(drawing: &Drawing) -> Registry {
+    let drawing = drawing.clone();
+    Registry::standard().data("drawn", move |_, _| drawn(&drawing.borrow()))
+}
+
+fn drawn(points: &[[f32; 2]]) -> Result<Dataset> {
+    if points.is_empty() {
+        return Err(Error::setting("there are no points yet: draw some on the map"));
+    }
+    let values = points.iter().cycle().take(points.len().max(LEAST_DRAWN)).flatten().copied().collect();
+    let bounds = vec![[-CANVAS, CANVAS]; 2];
+    Ok(Dataset { told: Some((0, bounds)), ..Dataset::new("drawn points", vec![2], Values::F32(values)) })
+}
+
+/// A training under way, and what it is held against.
+pub struct Live {
+    pub config: RunConfig,
+    training: Training,
+    device: Device,
+    registry: Registry,
+    /// Points of the data's law for scores.
+    truth: Vec<f32>,
+    /// What is drawn.
+    pub bounds: Bounds,
+}
+
+/// Points of a live score, and its projections.
+const SCORED: usize = 2000;
+const PROJECTIONS: usize = 100;
+
+impl Live {
+    /// A fresh training with these settings.
+    pub fn new(registry: &Registry, device: &Device, config: RunConfig) -> Result<Live> {
+        let data = registry.load(&config.data, Split::Test)?;
+        let bounds = toy(&config.data).map_or(canvas(), |toy| {
+            let ends = toy.bounds().map(|end| end as f32);
+            Bounds { x: ends, y: ends }
+        });
+        let shown = Key::new(config.seed).named("shown").permutation(data.len());
+        let truth = data.rows(&shown[..SCORED.min(shown.len())]);
+        let training = run::build(registry, &config, device)?;
+        let (registry, device) = (registry.clone(), device.clone());
+        Ok(Live { config, training, device, registry, truth, bounds })
+    }
+
+    /// The same training with other settings: its state goes on where it fits them. Says whether it did.
+    pub async fn change(&mut self, config: RunConfig) -> Result<bool> {
+        let mut state = run::checkpoint_async(&self.training).await?;
+        let mut next = Live::new(&self.registry, &self.device, config)?;
+        let fits = next.restore(&mut state).is_ok();
+        *self = if fits { next } else { Live::new(&self.registry, &self.device, next.config)? };
+        Ok(fits)
+    }
+
+    /// Runs so many iterations; the numbers of the last one.
+    pub async fn advance(&mut self, iterations: usize) -> Result<Report> {
+        let mut metrics = self.training.advance().await;
+        for _ in 1..iterations {
+            metrics = self.training.advance().await;
+        }
+        let report = metrics.read().values().await?;
+        report.check().map_err(|error| self.explain(error))?;
+        Ok(report)
+    }
+
+    fn explain(&self, error: Error) -> Error {
+        let Error::Diverged { step, what, .. } = error else { return error };
+        Error::Diverged { step, seed: self.config.seed, what, advice: self.training.algorithm().advice() }
+    }
+
+    /// Iterations done.
+    pub fn done(&self) -> u64 {
+        self.training.done()
+    }
+
+    /// Some points of the data.
+    pub fn data(&self, n: usize) -> &[f32] {
+        &self.truth[..self.truth.len().min(2 * n)]
+    }
+
+    /// Where chains are now; the same places of the memory every time.
+    pub async fn chains(&self, n: usize) -> Result<Vec<f32>> {
+        let key = Key::new(self.config.seed).named("chains shown");
+        self.training.algorithm().preview(n, &key)?.x.values().await
+    }
+
+    /// The energy on `side` x `side` cells, from below; nothing for a model that has none.
+    pub async fn energies(&self, side: usize) -> Result<Option<Vec<f32>>> {
+        let Ok(energy) = self.training.algorithm().energy() else { return Ok(None) };
+        let grid = self.bounds.grid(side, side).concat();
+        let map = no_grad(|| energy.energy(&Tensor::new(&self.device, [side * side, 2], &grid)));
+        map.values().await.map(Some)
+    }
+
+    /// SW2 of chains, as they are, from the data. Other chains every time: of a memory, 2000 stand for all.
+    pub async fn score(&self) -> Result<f64> {
+        let key = Key::new(self.config.seed).named("score").index(self.done());
+        let n = self.truth.len() / 2;
+        let samples = self.training.algorithm().preview(n, &key)?.x.values().await?;
+        Ok(sliced_wasserstein(&samples, &self.truth, 2, PROJECTIONS, &key.named("directions")).sw2)
+    }
+
+    /// Whether an iteration has run, so that its metrics and kernels are known.
+    pub fn captured(&self) -> bool {
+        !self.training.kernels().is_empty()
+    }
+
+    /// The kernels of an iteration: how often each runs, its name, its text.
+    pub fn kernels(&self) -> Vec<(usize, String, String)> {
+        let compiled = self.device.gpu().map(|gpu| gpu.kernels()).unwrap_or_default();
+        let text = |name: &str| compiled.get(name).map(|kernel| kernel.wgsl()).unwrap_or_default();
+        self.training.kernels().into_iter().map(|(name, times)| (times, name.clone(), text(&name))).collect()
+    }
+
+    /// The state, as the command line keeps it in `checkpoints/last.safetensors`.
+    pub async fn save(&self) -> Result<Checkpoint> {
+        let mut checkpoint = run::checkpoint_async(&self.training).await?;
+        checkpoint.set_origin(self.config.seed, &self.config.origin());
+        Ok(checkpoint)
+    }
+
+    /// Goes on from a state.
+    pub fn restore(&mut self, checkpoint: &mut Checkpoint) -> Result<()> {
+        let done = run::restore(checkpoint, self.training.algorithm())?;
+        self.training.resume_after(done);
+        Ok(())
+    }
+}
+
+/// The box that points are painted in.
+pub fn canvas() -> Bounds {
+    Bounds::square(CANVAS as f32)
+}
+
+/// The preset for densities that have none of their own: its step sizes are in units of the data.
+pub const ANY: &str = "cd/points";
+
+/// The presets that train on points in the plane.
+pub fn presets(registry: &Registry) -> Vec<String> {
+    let plane = |text: &str| text.contains("data = \"toy:") || text.contains("data = \"npy:points");
+    registry.presets().iter().filter(|(_, text)| plane(text)).map(|(name, _)| name.clone()).collect()
+}
+
+/// The first preset of contrastive divergence for a density, `toy:NAME:COUNT`.
+pub fn preset_for(registry: &Registry, data: &str) -> String {
+    let made_for = |(name, text): &&(String, String)| name.starts_with("cd/") && text.contains(&format!("\"{data}\""));
+    registry.presets().iter().find(made_for).map_or(ANY, |(name, _)| name).to_string()
+}
+
+/// The density that a data set's name stands for.
+pub fn toy(data: &str) -> Option<Toy> {
+    Toy::by_name(data.strip_prefix("toy:")?.split(':').next()?).ok()
+}
