@@ -8,10 +8,12 @@
 //! |---|---|---|
 //! | 1 | [`l01_kernel`] | a kernel, from the definition to the roof |
 //! | 4 | [`l04_derivatives`] | derivatives of any order from one rule per operation |
+//! | 7 | [`l07_contrastive`] | contrastive divergence: the difference of two means, chains that lag, what the curves say |
 
 pub mod exercise;
 pub mod l01_kernel;
 pub mod l04_derivatives;
+pub mod l07_contrastive;
 mod page;
 mod text;
 
@@ -41,7 +43,11 @@ pub struct Lesson {
 
 /// All lessons, in order.
 pub fn list() -> Vec<Lesson> {
-    vec![l01_kernel::LESSON, l04_derivatives::LESSON]
+    vec![
+        l01_kernel::LESSON,
+        l04_derivatives::LESSON,
+        l07_contrastive::LESSON,
+    ]
 }
 
 /// The lesson called `number`, such as `6`.
