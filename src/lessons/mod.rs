@@ -9,11 +9,13 @@
 //! | 1 | [`l01_kernel`] | a kernel, from the definition to the roof |
 //! | 4 | [`l04_derivatives`] | derivatives of any order from one rule per operation |
 //! | 7 | [`l07_contrastive`] | contrastive divergence: the difference of two means, chains that lag, what the curves say |
+//! | 8 | [`l08_levels`] | noise levels: diffusion, recovery likelihood, the initializer |
 
 pub mod exercise;
 pub mod l01_kernel;
 pub mod l04_derivatives;
 pub mod l07_contrastive;
+pub mod l08_levels;
 mod page;
 mod text;
 
@@ -47,6 +49,7 @@ pub fn list() -> Vec<Lesson> {
         l01_kernel::LESSON,
         l04_derivatives::LESSON,
         l07_contrastive::LESSON,
+        l08_levels::LESSON,
     ]
 }
 
