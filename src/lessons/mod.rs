@@ -10,12 +10,14 @@
 //! | 4 | [`l04_derivatives`] | derivatives of any order from one rule per operation |
 //! | 7 | [`l07_contrastive`] | contrastive divergence: the difference of two means, chains that lag, what the curves say |
 //! | 8 | [`l08_levels`] | noise levels: diffusion, recovery likelihood, the initializer |
+//! | 9 | [`l09_sampler_gradient`] | the sampler's own gradient: improved contrastive divergence |
 
 pub mod exercise;
 pub mod l01_kernel;
 pub mod l04_derivatives;
 pub mod l07_contrastive;
 pub mod l08_levels;
+pub mod l09_sampler_gradient;
 mod page;
 mod text;
 
@@ -50,6 +52,7 @@ pub fn list() -> Vec<Lesson> {
         l04_derivatives::LESSON,
         l07_contrastive::LESSON,
         l08_levels::LESSON,
+        l09_sampler_gradient::LESSON,
     ]
 }
 
