@@ -11,6 +11,7 @@
 //! | 7 | [`l07_contrastive`] | contrastive divergence: the difference of two means, chains that lag, what the curves say |
 //! | 8 | [`l08_levels`] | noise levels: diffusion, recovery likelihood, the initializer |
 //! | 9 | [`l09_sampler_gradient`] | the sampler's own gradient: improved contrastive divergence |
+//! | 10 | [`l10_teacher`] | a VAE as teacher and pupil of the chains |
 
 pub mod exercise;
 pub mod l01_kernel;
@@ -18,6 +19,7 @@ pub mod l04_derivatives;
 pub mod l07_contrastive;
 pub mod l08_levels;
 pub mod l09_sampler_gradient;
+pub mod l10_teacher;
 mod page;
 mod text;
 
@@ -53,6 +55,7 @@ pub fn list() -> Vec<Lesson> {
         l07_contrastive::LESSON,
         l08_levels::LESSON,
         l09_sampler_gradient::LESSON,
+        l10_teacher::LESSON,
     ]
 }
 
