@@ -12,6 +12,7 @@
 //! | 8 | [`l08_levels`] | noise levels: diffusion, recovery likelihood, the initializer |
 //! | 9 | [`l09_sampler_gradient`] | the sampler's own gradient: improved contrastive divergence |
 //! | 10 | [`l10_teacher`] | a VAE as teacher and pupil of the chains |
+//! | 11 | [`l11_game`] | energy and sampler as a game without MCMC |
 
 pub mod exercise;
 pub mod l01_kernel;
@@ -20,6 +21,7 @@ pub mod l07_contrastive;
 pub mod l08_levels;
 pub mod l09_sampler_gradient;
 pub mod l10_teacher;
+pub mod l11_game;
 mod page;
 mod text;
 
@@ -56,6 +58,7 @@ pub fn list() -> Vec<Lesson> {
         l08_levels::LESSON,
         l09_sampler_gradient::LESSON,
         l10_teacher::LESSON,
+        l11_game::LESSON,
     ]
 }
 
