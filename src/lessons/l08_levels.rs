@@ -139,7 +139,7 @@ fn run(device: &Device, page: &mut Page) -> Result<()> {
         let numbers = [schedule.sigma(t), schedule.step_sigma(t), alone, main, at_x.sqrt(), at_mean.sqrt(), v];
         [t.to_string()].into_iter().chain(numbers.map(|v| format!("{v:.3}"))).collect::<Vec<_>>()
     };
-    let headings = ["t", "sigma_t", "s_t", "main mode", "given x_t", "rms y - x_t", "rms y - E[y | x_t]", "sqrt v_t"];
+    let headings = ["t", "sigma_t", "s_t", "main mode", "for known x_t", "rms y-x_t", "rms y-E[y|x_t]", "sqrt v_t"];
     page.table(&headings, &(1..=6).map(row).collect::<Vec<_>>())?;
     let densities = [0, 1, 2, 3, 6].into_iter().fold(Curves::new("density at the levels").along("x"), |chart, t| {
         chart.series(&format!("t = {t}"), &x, &normalised(&log_p[t]))
