@@ -8,10 +8,20 @@
 //! |---|---|---|
 //! | 1 | [`l01_kernel`] | a kernel, from the definition to the roof |
 //! | 4 | [`l04_derivatives`] | derivatives of any order from one rule per operation |
+//! | 7 | [`l07_contrastive`] | contrastive divergence: the difference of two means, chains that lag, what the curves say |
+//! | 8 | [`l08_levels`] | noise levels: diffusion, recovery likelihood, the initializer |
+//! | 9 | [`l09_sampler_gradient`] | the sampler's own gradient: improved contrastive divergence |
+//! | 10 | [`l10_teacher`] | a VAE as teacher and pupil of the chains |
+//! | 11 | [`l11_game`] | energy and sampler as a game without MCMC |
 
 pub mod exercise;
 pub mod l01_kernel;
 pub mod l04_derivatives;
+pub mod l07_contrastive;
+pub mod l08_levels;
+pub mod l09_sampler_gradient;
+pub mod l10_teacher;
+pub mod l11_game;
 mod page;
 mod text;
 
@@ -41,7 +51,15 @@ pub struct Lesson {
 
 /// All lessons, in order.
 pub fn list() -> Vec<Lesson> {
-    vec![l01_kernel::LESSON, l04_derivatives::LESSON]
+    vec![
+        l01_kernel::LESSON,
+        l04_derivatives::LESSON,
+        l07_contrastive::LESSON,
+        l08_levels::LESSON,
+        l09_sampler_gradient::LESSON,
+        l10_teacher::LESSON,
+        l11_game::LESSON,
+    ]
 }
 
 /// The lesson called `number`, such as `6`.
