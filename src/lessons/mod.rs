@@ -8,11 +8,13 @@
 //! |---|---|---|
 //! | 1 | [`l01_kernel`] | a kernel, from the definition to the roof |
 //! | 2 | [`l02_memory`] | memory: elementwise, reductions, barriers |
+//! | 3 | [`l03_random`] | randomness as a function |
 //! | 4 | [`l04_derivatives`] | derivatives of any order from one rule per operation |
 
 pub mod exercise;
 pub mod l01_kernel;
 pub mod l02_memory;
+pub mod l03_random;
 pub mod l04_derivatives;
 mod page;
 mod text;
@@ -43,7 +45,7 @@ pub struct Lesson {
 
 /// All lessons, in order.
 pub fn list() -> Vec<Lesson> {
-    vec![l01_kernel::LESSON, l02_memory::LESSON, l04_derivatives::LESSON]
+    vec![l01_kernel::LESSON, l02_memory::LESSON, l03_random::LESSON, l04_derivatives::LESSON]
 }
 
 /// The lesson called `number`, such as `6`.
