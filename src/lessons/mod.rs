@@ -10,12 +10,14 @@
 //! | 2 | [`l02_memory`] | memory: elementwise, reductions, barriers |
 //! | 3 | [`l03_random`] | randomness as a function |
 //! | 4 | [`l04_derivatives`] | derivatives of any order from one rule per operation |
+//! | 5 | [`l05_energy`] | energy, score, partition function |
 
 pub mod exercise;
 pub mod l01_kernel;
 pub mod l02_memory;
 pub mod l03_random;
 pub mod l04_derivatives;
+pub mod l05_energy;
 mod page;
 mod text;
 
@@ -45,7 +47,7 @@ pub struct Lesson {
 
 /// All lessons, in order.
 pub fn list() -> Vec<Lesson> {
-    vec![l01_kernel::LESSON, l02_memory::LESSON, l03_random::LESSON, l04_derivatives::LESSON]
+    vec![l01_kernel::LESSON, l02_memory::LESSON, l03_random::LESSON, l04_derivatives::LESSON, l05_energy::LESSON]
 }
 
 /// The lesson called `number`, such as `6`.
