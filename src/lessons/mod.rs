@@ -11,6 +11,7 @@
 //! | 3 | [`l03_random`] | randomness as a function |
 //! | 4 | [`l04_derivatives`] | derivatives of any order from one rule per operation |
 //! | 5 | [`l05_energy`] | energy, score, partition function |
+//! | 6 | [`l06_langevin`] | Langevin dynamics: step against noise |
 
 pub mod exercise;
 pub mod l01_kernel;
@@ -18,6 +19,7 @@ pub mod l02_memory;
 pub mod l03_random;
 pub mod l04_derivatives;
 pub mod l05_energy;
+pub mod l06_langevin;
 mod page;
 mod text;
 
@@ -47,7 +49,14 @@ pub struct Lesson {
 
 /// All lessons, in order.
 pub fn list() -> Vec<Lesson> {
-    vec![l01_kernel::LESSON, l02_memory::LESSON, l03_random::LESSON, l04_derivatives::LESSON, l05_energy::LESSON]
+    vec![
+        l01_kernel::LESSON,
+        l02_memory::LESSON,
+        l03_random::LESSON,
+        l04_derivatives::LESSON,
+        l05_energy::LESSON,
+        l06_langevin::LESSON,
+    ]
 }
 
 /// The lesson called `number`, such as `6`.
