@@ -12,6 +12,7 @@
 //! | 4 | [`l04_derivatives`] | derivatives of any order from one rule per operation |
 //! | 5 | [`l05_energy`] | energy, score, partition function |
 //! | 6 | [`l06_langevin`] | Langevin dynamics: step against noise |
+//! | 12 | [`l12_profile`] | read a step's profile and make it faster |
 
 pub mod exercise;
 pub mod l01_kernel;
@@ -20,6 +21,7 @@ pub mod l03_random;
 pub mod l04_derivatives;
 pub mod l05_energy;
 pub mod l06_langevin;
+pub mod l12_profile;
 mod page;
 mod text;
 
@@ -56,6 +58,7 @@ pub fn list() -> Vec<Lesson> {
         l04_derivatives::LESSON,
         l05_energy::LESSON,
         l06_langevin::LESSON,
+        l12_profile::LESSON,
     ]
 }
 
