@@ -7,21 +7,31 @@
 //! | | | |
 //! |---|---|---|
 //! | 1 | [`l01_kernel`] | a kernel, from the definition to the roof |
+//! | 2 | [`l02_memory`] | memory: elementwise, reductions, barriers |
+//! | 3 | [`l03_random`] | randomness as a function |
 //! | 4 | [`l04_derivatives`] | derivatives of any order from one rule per operation |
+//! | 5 | [`l05_energy`] | energy, score, partition function |
+//! | 6 | [`l06_langevin`] | Langevin dynamics: step against noise |
 //! | 7 | [`l07_contrastive`] | contrastive divergence: the difference of two means, chains that lag, what the curves say |
 //! | 8 | [`l08_levels`] | noise levels: diffusion, recovery likelihood, the initializer |
 //! | 9 | [`l09_sampler_gradient`] | the sampler's own gradient: improved contrastive divergence |
 //! | 10 | [`l10_teacher`] | a VAE as teacher and pupil of the chains |
 //! | 11 | [`l11_game`] | energy and sampler as a game without MCMC |
+//! | 12 | [`l12_profile`] | read a step's profile and make it faster |
 
 pub mod exercise;
 pub mod l01_kernel;
+pub mod l02_memory;
+pub mod l03_random;
 pub mod l04_derivatives;
+pub mod l05_energy;
+pub mod l06_langevin;
 pub mod l07_contrastive;
 pub mod l08_levels;
 pub mod l09_sampler_gradient;
 pub mod l10_teacher;
 pub mod l11_game;
+pub mod l12_profile;
 mod page;
 mod text;
 
@@ -53,12 +63,17 @@ pub struct Lesson {
 pub fn list() -> Vec<Lesson> {
     vec![
         l01_kernel::LESSON,
+        l02_memory::LESSON,
+        l03_random::LESSON,
         l04_derivatives::LESSON,
+        l05_energy::LESSON,
+        l06_langevin::LESSON,
         l07_contrastive::LESSON,
         l08_levels::LESSON,
         l09_sampler_gradient::LESSON,
         l10_teacher::LESSON,
         l11_game::LESSON,
+        l12_profile::LESSON,
     ]
 }
 

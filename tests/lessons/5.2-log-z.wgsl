@@ -1,0 +1,27 @@
+// 5.2 - log Z = log sum over the cells of exp(-E) * area, for several energies on the same grid.
+// energy is [models, cells], row by row. Work item m computes log_z[m]. Energies may be in the hundreds, of either sign;
+// exp of more than 88 is infinite in f32.
+
+struct Params { models: u32, cells: u32, area: f32 }
+
+@group(0) @binding(0) var<uniform> p: Params;
+@group(0) @binding(1) var<storage, read> energy: array<f32>;
+@group(0) @binding(2) var<storage, read_write> log_z: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) at: vec3u) {
+    let m = at.x;
+    if m >= p.models {
+        return;
+    }
+    let first = m * p.cells;
+    var lowest = energy[first];
+    for (var c = 1u; c < p.cells; c++) {
+        lowest = min(lowest, energy[first + c]);
+    }
+    var sum = 0.0;
+    for (var c = 0u; c < p.cells; c++) {
+        sum += exp(lowest - energy[first + c]);
+    }
+    log_z[m] = log(sum) - lowest + log(p.area);
+}
