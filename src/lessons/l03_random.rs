@@ -174,11 +174,11 @@ fn multiply_high(attempt: &Attempt) -> Checked {
     // The word, if a part of each of the two carries is kept.
     let carry = |low: u32, middle: u32| {
         bytes(&move |[ah, al, bh, bl]| {
-            let left = ah * bl + low * (al * bl >> 16);
+            let left = ah * bl + low * ((al * bl) >> 16);
             ah * bh + (left >> 16) + ((al * bh + middle * (left & 0xffff)) >> 16)
         })
     };
-    let wrapped = |[ah, al, bh, bl]: [u32; 4]| (ah * bl).wrapping_add(al * bh).wrapping_add(al * bl >> 16) >> 16;
+    let wrapped = |[ah, al, bh, bl]: [u32; 4]| (ah * bl).wrapping_add(al * bh).wrapping_add((al * bl) >> 16) >> 16;
     judge(
         &got,
         &carry(1, 1),
