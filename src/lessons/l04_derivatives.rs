@@ -37,7 +37,7 @@
 //! `(f(x + h d) - f(x - h d)) / 2h = f'(x) d + O(h^2)`, plus rounding of about `eps |f| / h`
 //!
 //! Too large an h and the curvature shows; too small and all digits cancel. The best h is near `eps^(1/3)`: the error
-//! left is about 1e-11 in f64 and only 1e-5 in f32 (the picture). So `autodiff::check_grads` works in f64, on every operation, to
+//! left is about 1e-10 in f64 and only 1e-5 in f32 (the picture). So `autodiff::check_grads` works in f64, on every operation, to
 //! second order: the tests of this crate run it on each entry of `ops::list()`.
 //!
 //! ```

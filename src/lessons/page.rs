@@ -54,7 +54,7 @@ impl<'a> Page<'a> {
     /// What there is to try.
     pub(super) fn exercises(&mut self, number: usize, exercises: &[Exercise]) -> Result<()> {
         self.report.section("Exercises");
-        (self.say)("--- exercises ---\n")?;
+        (self.say)("\n--- exercises ---\n")?;
         for exercise in exercises {
             self.say(&format!("{}: {}", exercise.file, exercise.task))?;
         }

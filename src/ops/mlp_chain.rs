@@ -108,7 +108,7 @@ impl Op for MlpChain {
         let (code, name) = self.activation.op();
         let kernel = plan.kernel(shader!("langevin/mlp_chain.wgsl"), [hidden, dim]).op(code, name);
         // Forward and backward through each layer.
-        let flops = 4 * hidden * (hidden + 2 * dim);
+        let flops = 4 * hidden * (hidden + dim);
         self.steps.dispatch(gpu, (kernel, plan), uniforms![a: self.a], x, y, flops);
     }
 

@@ -201,7 +201,7 @@ impl Op for ResidualChain {
             width: [0, 1, 2, 3, 4, 5, 6, 7].map(|i| self.widths.get(i).map_or(0, |w| *w as u32)),
         ];
         // Forward and back through each matrix.
-        let flops = 4 * (self.numbers() + 2 * dim * self.widths[0]);
+        let flops = 4 * (self.numbers() + dim * self.widths[0]);
         self.steps.dispatch(gpu, (kernel.with("BLOCKS", self.widths.len() - 1), plan), uniforms, x, y, flops);
     }
 
