@@ -19,6 +19,9 @@ pub struct Args {
     /// Where reports and exercises are written
     #[arg(long, default_value = "lessons")]
     out: PathBuf,
+    /// Show the report in the browser
+    #[arg(long, conflicts_with = "check")]
+    open: bool,
     /// auto, oracle, an adapter's number in `ebm device`, or a part of its name [default: $EBM_DEVICE, else auto]
     #[arg(long)]
     device: Option<String>,
@@ -33,24 +36,36 @@ pub fn run(args: &Args) -> Result<()> {
         (Some(number), Some(file)) => check(&lessons::find(number)?, file, args),
         (Some("all"), None) => {
             let device = choose_device(args.device.as_deref())?;
-            lessons::list().iter().try_for_each(|lesson| give(lesson, &device, &args.out))
+            lessons::list().iter().try_for_each(|lesson| give(lesson, &device, args))
         }
-        (Some(number), None) => give(&lessons::find(number)?, &choose_device(args.device.as_deref())?, &args.out),
+        (Some(number), None) => give(&lessons::find(number)?, &choose_device(args.device.as_deref())?, args),
     }
 }
 
 /// Tells, computes, and writes the report and the exercises. What the reader has changed stays.
-fn give(lesson: &Lesson, device: &Device, out: &Path) -> Result<()> {
+fn give(lesson: &Lesson, device: &Device, args: &Args) -> Result<()> {
     let page = lesson.give(device, &mut |line| output::text(&format!("{line}\n")))?;
-    let report = out.join(format!("{:02}-{}.html", lesson.number, lesson.name));
+    let report = args.out.join(format!("{:02}-{}.html", lesson.number, lesson.name));
     page.write(&report)?;
     for exercise in lesson.exercises {
-        let file = out.join(exercise.file);
+        let file = args.out.join(exercise.file);
         if !file.exists() {
             atomic::write_bytes(&file, exercise.stub.as_bytes())?;
         }
     }
-    say!("The picture is in {}, the exercises are beside it.\n", report.display())
+    say!("The picture is in {}, the exercises are beside it.\n", report.display())?;
+    if args.open { open(&report) } else { Ok(()) }
+}
+
+/// Hands a file to whatever shows such files here.
+fn open(file: &Path) -> Result<()> {
+    let program = match std::env::consts::OS {
+        "macos" => "open",
+        "windows" => "explorer",
+        _ => "xdg-open",
+    };
+    let failed = |e| Error::setting(format!("{program}: {e}; open {} yourself", file.display()));
+    std::process::Command::new(program).arg(file).spawn().map(drop).map_err(failed)
 }
 
 fn check(lesson: &Lesson, file: &Path, args: &Args) -> Result<()> {
