@@ -142,6 +142,7 @@ impl Curves {
             .bold_line_style(grey.mix(0.35))
             .light_line_style(grey.mix(0.0))
             .draw()?;
+        let mut places = Vec::new();
         for (i, (name, points)) in self.series.iter().enumerate() {
             let color = COLORS[i % COLORS.len()];
             let line = color.stroke_width(2);
@@ -149,6 +150,7 @@ impl Curves {
                 chart.draw_series(LineSeries::new(thin(points), color.mix(0.3)))?;
             }
             let smooth = thin(&average(points, self.smoothing));
+            places.extend(smooth.iter().map(|point| chart.backend_coord(point)));
             // A single point makes no line.
             let dots = if points.len() == 1 { smooth.clone() } else { Vec::new() };
             chart.draw_series(dots.iter().map(|p| Circle::new(*p, 3, color.filled())))?;
@@ -157,12 +159,25 @@ impl Curves {
         }
         if self.series.len() > 1 {
             let mut legend = chart.configure_series_labels();
-            legend.position(SeriesLabelPosition::UpperRight).label_font(TEXT);
+            legend.position(emptiest_corner(&places)).label_font(TEXT);
             legend.background_style(WHITE.mix(0.8)).border_style(grey.mix(0.35)).draw()?;
         }
         area.present()?;
         Ok(())
     }
+}
+
+/// The quarter of the drawing with the fewest of these places, in pixels; the upper right one, if others have as few.
+fn emptiest_corner(places: &[(i32, i32)]) -> SeriesLabelPosition {
+    use SeriesLabelPosition::{LowerLeft, LowerRight, UpperLeft, UpperRight};
+    let middle = (SIZE.0 as i32 / 2, SIZE.1 as i32 / 2);
+    let inside = |right: bool, upper: bool| {
+        places.iter().filter(|(x, y)| (*x > middle.0) == right && (*y < middle.1) == upper).count()
+    };
+    let corners =
+        [(UpperRight, true, true), (UpperLeft, false, true), (LowerRight, true, false), (LowerLeft, false, false)];
+    let [first, ..] = &corners;
+    corners.iter().min_by_key(|(_, right, upper)| inside(*right, *upper)).unwrap_or(first).0.clone()
 }
 
 /// From the smallest to the largest value with `part` of the distance added at both ends; never empty.
@@ -210,6 +225,19 @@ fn thin(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_stand_where_the_fewest_points_are() {
+        let svg =
+            |from: f64, to: f64| Curves::new("").series("a", &[0.0, 1.0], &[from, to]).series("b", &[], &[]).svg();
+        // The frame around the names is the last rectangle.
+        let left = |svg: String| {
+            let frame = svg.rsplit("<rect x=\"").next().unwrap().to_string();
+            frame.split('"').next().unwrap().parse::<u32>().unwrap() < SIZE.0 / 2
+        };
+        assert!(left(svg(0.0, 1.0)), "a curve that rises leaves the upper left free");
+        assert!(!left(svg(1.0, 0.0)), "one that falls the upper right");
+    }
 
     #[test]
     fn the_average_of_a_constant_is_the_constant_and_weights_decay() {
