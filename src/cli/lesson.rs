@@ -30,7 +30,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     match (args.lesson.as_deref(), &args.check) {
         (None, None) => lessons::list().iter().try_for_each(|lesson| say!("{:>2}  {}", lesson.number, lesson.title())),
-        (None, Some(_)) => {
+        (None | Some("all"), Some(_)) => {
             Err(Error::setting("say which lesson the file is an exercise of: ebm lesson 1 --check FILE"))
         }
         (Some(number), Some(file)) => check(&lessons::find(number)?, file, args),

@@ -108,5 +108,6 @@ fn lessons_are_numbered_and_refused_in_one_line() {
     assert!(cli::error(&["lesson", "1", "--check", "none.wgsl"]).contains("1.1-product.wgsl"));
     assert!(cli::error(&["lesson", "1", "--check", "1.1-product.wgsl"]).contains("1.1-product.wgsl"));
     assert!(cli::error(&["lesson", "--check", "1.1-product.wgsl"]).contains("which lesson"));
+    assert!(cli::error(&["lesson", "all", "--check", "1.1-product.wgsl"]).contains("which lesson"));
     assert!(cli::succeeds(&["lesson"]).contains("1  A kernel"));
 }
