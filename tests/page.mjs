@@ -1,13 +1,14 @@
 // Drives the page in headless Chromium as a person would: clicks, keys, the pointer. Needs no packages.
-//   node tests/page.mjs FOLDER SHOTS [CHROMIUM]     FOLDER as src/web/build.sh wrote it; screenshots and downloads go to SHOTS
+//   node tests/page.mjs FOLDER SHOTS [CHROMIUM [EBM]]     FOLDER as src/web/build.sh wrote it; screenshots and downloads go to SHOTS
+// With the path of the command line, EBM, also the page of `ebm train --serve`; with - for FOLDER only that.
 // Fails on a wrong outcome, and on any error or warning in the console.
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join, resolve } from "node:path";
 
-const [folder, shots, chromium = "chromium"] = process.argv.slice(2);
-if (!shots) throw new Error("usage: node tests/page.mjs FOLDER SHOTS [CHROMIUM]");
+const [folder, shots, chromium = "chromium", ebm] = process.argv.slice(2);
+if (!shots) throw new Error("usage: node tests/page.mjs FOLDER SHOTS [CHROMIUM [EBM]]");
 mkdirSync(shots, { recursive: true });
 const TYPES = { html: "text/html", js: "text/javascript", wasm: "application/wasm" };
 const server = createServer((request, response) => {
@@ -89,8 +90,8 @@ async function metrics() {
   return all;
 }
 
-try {
-  for (const domain of ["Page", "Runtime", "Log"]) await page(`${domain}.enable`);
+// Trains in the browser.
+async function trains() {
   await send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: resolve(shots) });
   const { identifier } = await page("Page.addScriptToEvaluateOnNewDocument",
     { source: `Object.defineProperty(Navigator.prototype, "gpu", { get: () => undefined })` });
@@ -141,6 +142,9 @@ try {
   await click("kernels");
   await value(`document.getElementById("kernel").selectedIndex = 2; document.getElementById("kernel").dispatchEvent(new Event("change"))`);
   await until("the text of a kernel", 10, async () => (await text("wgsl")).includes("@compute"));
+  await click("time");
+  await says("Kernels of an iteration take", 120);
+  console.log(await text("message"));
   console.log("kernels:", await value(`[...document.getElementById("kernel").options].map((o) => o.value).join("; ")`));
   await shot("kernels", 1200, 1500);
 
@@ -155,7 +159,47 @@ try {
   await until("training on own points", 300, async () => (await done()) >= 10);
   await shot("drawn");
   await shot("narrow", 390, 844);
-  if (complaints.length) throw new Error(`the console: ${complaints.join("\n")}`);
+}
+
+// Looks at a training of the command line.
+async function looks() {
+  const run = spawn(ebm, ["train", "cd/eight-gaussians", "--serve", "0", "--out", resolve(shots, "run")]);
+  try {
+    const url = await new Promise((yes, no) => {
+      run.stdout.on("data", (text) => `${text}`.match(/http:\S+/)?.forEach(yes));
+      run.on("exit", () => no(new Error("the training ended without a page")));
+    });
+    await page("Page.navigate", { url });
+    await says("Training: ");
+    await until("SW2 of the run", 120, async () => Number(await text("sw2")) > 0);
+    await until("iterations a second", 60, async () => Number(await text("rate")) > 0);
+    await until("the metrics", 60, async () => (await value(`document.getElementById("metric").options.length`)) > 3);
+    const at = await done();
+    await until("progress", 60, async () => (await done()) > at + 50);
+    const seen = await value(`(() => { const map = document.getElementById("map"), all = new Set(map.getContext("2d")
+      .getImageData(0, 0, map.width, map.height).data); return all.size; })()`);
+    if (!(seen > 50)) throw new Error(`the map has ${seen} shades`);
+    await click("kernels");
+    await value(`document.getElementById("kernel").selectedIndex = 2; document.getElementById("kernel").dispatchEvent(new Event("change"))`);
+    await until("the text of a kernel", 10, async () => (await text("wgsl")).includes("@compute"));
+    await until("the times of kernels", 60, async () => (await value(`document.getElementById("kernel").options[2].value`)).endsWith(" ms"));
+    console.log(`served: ${await text("message")} SW2 ${await text("sw2")}, energy_gap ${await text("value")}`);
+    await shot("served", 1200, 1500);
+    run.kill("SIGTERM");
+    await says("has ended");
+    await shot("served-narrow", 390, 844);
+  } finally {
+    run.kill("SIGKILL");
+  }
+}
+
+try {
+  for (const domain of ["Page", "Runtime", "Log"]) await page(`${domain}.enable`);
+  if (folder !== "-") await trains();
+  if (ebm) await looks();
+  // A page whose run has ended asks once in vain.
+  const wrong = complaints.filter((what) => !what.includes("ERR_CONNECTION"));
+  if (wrong.length) throw new Error(`the console: ${wrong.join("\n")}`);
   console.log("no errors or warnings in the console");
 } finally {
   browser.kill();

@@ -16,6 +16,7 @@ mod output;
 mod presets;
 mod progress;
 mod sample;
+mod serve;
 mod study;
 mod train;
 

@@ -1,6 +1,7 @@
 //! What is shown while something takes long, and the signals that end it.
 
 use super::output::{note, say};
+use super::serve::Page;
 use crate::error::{Error, Result};
 use crate::run::{Control, Progress, Session};
 use crate::train::Watch;
@@ -91,8 +92,8 @@ fn ignored_signals() -> Vec<i32> {
 fn ignore_signals(_: &[i32]) {}
 
 /// Trains to the last iteration, with a progress bar, or a line every ten seconds where there is no terminal. A signal saves
-/// and stops; after that the program ends at once, because what is left can be had again by `ebm resume`.
-pub fn train(session: &mut Session) -> Result<()> {
+/// and stops; after that the program ends at once, because what is left can be had again by `ebm resume`. A `page` is shown every iteration.
+pub fn train(session: &mut Session, mut page: Option<Page>) -> Result<()> {
     let folder = session.run.root().display().to_string();
     let (done, steps) = (session.training.done(), session.config.trainer.steps);
     let bar = ProgressBar::new(steps);
@@ -103,6 +104,9 @@ pub fn train(session: &mut Session) -> Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let (start, mut last) = (Instant::now(), Instant::now());
     let mut show = |progress: &Progress| {
+        if let Some(page) = &mut page {
+            page.follow(progress);
+        }
         let metrics = progress.newest.map(|report| report.named()).unwrap_or_default();
         let text = metrics.iter().map(|(name, value)| format!("{name} {value:.3}")).collect::<Vec<_>>().join("  ");
         if terminal {

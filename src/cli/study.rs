@@ -188,7 +188,7 @@ impl Common {
 fn train_all(registry: &Registry, device: &Device, study: &impl Study) -> Result<()> {
     let mut train = |session: &mut Session| {
         let words = "interrupted; the same command goes on from here";
-        progress::train(session).inspect(|()| progress::last_words(words))
+        progress::train(session, None).inspect(|()| progress::last_words(words))
     };
     study.run(registry, device, &mut |line| say!("{line}"), &mut train)
 }

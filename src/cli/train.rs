@@ -3,6 +3,7 @@
 use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
+use super::serve::ServeArgs;
 use crate::bench::Roofs;
 use crate::check;
 use crate::error::{Error, Result};
@@ -39,6 +40,8 @@ pub struct TrainArgs {
     /// With --profile: print JSON.
     #[arg(long, requires = "profile")]
     json: bool,
+    #[command(flatten)]
+    serve: ServeArgs,
 }
 
 #[derive(clap::Args)]
@@ -51,6 +54,8 @@ pub struct ResumeArgs {
     /// auto, oracle, the number of an adapter, or part of its name.
     #[arg(long)]
     device: Option<String>,
+    #[command(flatten)]
+    serve: ServeArgs,
 }
 
 #[derive(clap::Args, Default)]
@@ -61,6 +66,8 @@ pub struct DemoArgs {
     /// auto, oracle, the number of an adapter, or part of its name.
     #[arg(long)]
     device: Option<String>,
+    #[command(flatten)]
+    serve: ServeArgs,
 }
 
 pub fn train(registry: &Registry, args: &TrainArgs) -> Result<()> {
@@ -72,7 +79,7 @@ pub fn train(registry: &Registry, args: &TrainArgs) -> Result<()> {
     let device = choose_device(args.device.as_deref())?;
     match args.profile {
         Some(steps) => profile(registry, &config, &device, steps, args.json),
-        None => run(Session::create(registry, config, &device, args.out.as_deref())?),
+        None => run(Session::create(registry, config, &device, args.out.as_deref())?, &args.serve),
     }
 }
 
@@ -123,24 +130,26 @@ pub fn resume(registry: &Registry, args: &ResumeArgs) -> Result<()> {
         _ if done == steps => say!("{} has done its {done} iterations", args.dir.display())?,
         _ => say!("continuing {} after {done} iterations", args.dir.display())?,
     }
-    run(session)
+    run(session, &args.serve)
 }
 
 pub fn demo(registry: &Registry, args: &DemoArgs) -> Result<()> {
     let device = choose_device(args.device.as_deref())?;
     // The f64 host loops train a smaller net.
     let preset = if matches!(device, Device::Oracle) { "cd/eight-gaussians-small" } else { "cd/eight-gaussians" };
-    run(Session::create(registry, RunConfig::load(registry, preset, &[])?, &device, args.out.as_deref())?)
+    let config = RunConfig::load(registry, preset, &[])?;
+    run(Session::create(registry, config, &device, args.out.as_deref())?, &args.serve)
 }
 
 /// Trains, then scores and reports.
-fn run(mut session: Session) -> Result<()> {
+fn run(mut session: Session, serve: &ServeArgs) -> Result<()> {
     let folder = session.run.root().display().to_string();
     say!("{} on {} -> {folder}", session.config.preset, session.device)?;
     let sizes = session.algorithm().sizes().into_iter().map(|(net, count)| format!("{net} of {count} parameters"));
     say!("{}", sizes.collect::<Vec<_>>().join(", "))?;
     let (start, from) = (std::time::Instant::now(), session.training.done());
-    progress::train(&mut session)?;
+    let page = serve.open(&session)?;
+    progress::train(&mut session, page)?;
     let seconds = start.elapsed().as_secs_f64();
     let memory = match &session.device {
         Device::Gpu(gpu) => format!(", {} MiB of device buffers", gpu.pool_stats().allocated_bytes >> 20),

@@ -7,6 +7,7 @@
 use super::Gpu;
 use super::command::{Command, MAX_PENDING, Recorded, Work};
 use super::device::Backend;
+use super::read::Mapping;
 use super::report::{Clock, ProfileReport, ProfileRow, Roofs};
 use crate::error::Result;
 use std::collections::HashMap;
@@ -35,8 +36,10 @@ impl Key {
 /// A profile in progress.
 #[derive(Default)]
 pub(super) struct Profiler {
-    /// None where the adapter has no timestamps.
-    timer: Option<Timer>,
+    /// Whether the adapter has timestamps.
+    timestamps: bool,
+    /// What was submitted and is not read yet: its commands, its timestamps, the nanoseconds of a tick.
+    unread: Vec<(Vec<Key>, Mapping, f64)>,
     /// How often each kind of command ran, and for how many seconds.
     rows: HashMap<Key, (u64, f64)>,
     /// Seconds from the first command of a submission to its last, summed over submissions.
@@ -44,37 +47,54 @@ pub(super) struct Profiler {
 }
 
 impl Profiler {
-    /// Submits `commands` with `submit`, waits for them and adds their times.
+    /// Submits `commands` with `submit`, waits for them and adds their times; in a browser, where nothing may wait, their times
+    /// are read when the profile stops.
     pub fn submit<T>(
         &mut self,
         backend: &Backend,
         commands: &[Recorded],
         mut submit: impl FnMut(&[Recorded], Option<&Timer>) -> T,
     ) {
-        let Some(timer) = &self.timer else {
-            for command in commands {
-                let start = Instant::now();
-                submit(std::slice::from_ref(command), None);
-                let _ = backend.device.poll(wgpu::PollType::wait_indefinitely());
-                let seconds = start.elapsed().as_secs_f64();
-                self.add(command, seconds);
-                self.seconds += seconds;
-            }
+        if self.timestamps {
+            let timer = Timer::new(backend);
+            submit(commands, Some(&timer));
+            let keys = commands.iter().map(Key::of).collect();
+            let readable = Mapping::of(&backend.device, timer.readable);
+            self.unread.push((keys, readable, backend.queue.get_timestamp_period().into()));
+            #[cfg(not(target_family = "wasm"))]
+            pollster::block_on(self.read());
             return;
-        };
-        submit(commands, Some(timer));
-        // A lost device returns no times; it has reported its error.
-        let times = timer.read(backend, commands.len()).unwrap_or_default();
-        for (command, [begin, end]) in commands.iter().zip(&times) {
-            self.add(command, (end - begin).max(0.0));
         }
-        if let (Some([begin, _]), Some([_, end])) = (times.first(), times.last()) {
-            self.seconds += end - begin;
+        for command in commands {
+            let start = Instant::now();
+            submit(std::slice::from_ref(command), None);
+            let _ = backend.device.poll(wgpu::PollType::wait_indefinitely());
+            let seconds = start.elapsed().as_secs_f64();
+            self.add(Key::of(command), seconds);
+            self.seconds += seconds;
         }
     }
 
-    fn add(&mut self, command: &Recorded, seconds: f64) {
-        let row = self.rows.entry(Key::of(command)).or_default();
+    /// Adds the times of all that was submitted, when they have arrived.
+    async fn read(&mut self) {
+        for (keys, readable, nanoseconds) in std::mem::take(&mut self.unread) {
+            let buffer = readable.buffer.clone();
+            // A lost device returns no times; it has reported its error.
+            let arrived = readable.await.is_ok();
+            let Some(view) = arrived.then(|| buffer.get_mapped_range(..).ok()).flatten() else { continue };
+            let ticks: &[[u64; 2]] = bytemuck::cast_slice(&view);
+            let seconds = |from: u64, to: u64| to.saturating_sub(from) as f64 * nanoseconds * 1e-9;
+            if let Some([[first, _], .., [_, last]] | [[first, last]]) = ticks.get(..keys.len()) {
+                self.seconds += seconds(*first, *last);
+            }
+            for (key, [begin, end]) in keys.into_iter().zip(ticks) {
+                self.add(key, seconds(*begin, *end));
+            }
+        }
+    }
+
+    fn add(&mut self, key: Key, seconds: f64) {
+        let row = self.rows.entry(key).or_default();
         row.0 += 1;
         row.1 += seconds;
     }
@@ -83,7 +103,7 @@ impl Profiler {
         let row = |(key, (count, seconds)): (Key, (u64, f64))| {
             ProfileRow::new(key.phase, key.name, key.grid, key.work, count, seconds)
         };
-        let clock = if self.timer.is_some() { Clock::Device } else { Clock::Host };
+        let clock = if self.timestamps { Clock::Device } else { Clock::Host };
         let rows = self.rows.into_iter().map(row).collect();
         ProfileReport::new(gpu.describe(), clock, self.seconds * 1e3, gpu.pool_stats().allocated_bytes, rows)
     }
@@ -145,18 +165,6 @@ impl Timer {
         encoder.resolve_query_set(&self.queries, 0..commands as u32 * 2, &self.resolved, 0);
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.readable, 0, commands as u64 * PAIR);
     }
-
-    /// Waits for the submission and returns when each command began and ended, in seconds from the first one on.
-    fn read(&self, backend: &Backend, commands: usize) -> Option<Vec<[f64; 2]>> {
-        let bytes = 0..commands as u64 * PAIR;
-        self.readable.map_async(wgpu::MapMode::Read, bytes.clone(), |_| ());
-        let _ = backend.device.poll(wgpu::PollType::wait_indefinitely());
-        let ticks: Vec<[u64; 2]> = bytemuck::cast_slice(&self.readable.get_mapped_range(bytes).ok()?).to_vec();
-        self.readable.unmap();
-        let seconds = backend.queue.get_timestamp_period() as f64 * 1e-9;
-        let first = ticks.first()?[0];
-        Some(ticks.iter().map(|pair| pair.map(|tick| tick.saturating_sub(first) as f64 * seconds)).collect())
-    }
 }
 
 impl Gpu {
@@ -166,15 +174,21 @@ impl Gpu {
     pub fn profile_start(&self) {
         // An error shows at the caller's next read or wait.
         let _ = self.wait();
-        let timer = self.0.backend.as_ref().filter(|_| self.profile().timestamps).map(Timer::new);
-        self.0.recorder.borrow_mut().profile = Some(Profiler { timer, ..Profiler::default() });
+        let timestamps = self.0.backend.is_some() && self.profile().timestamps;
+        self.0.recorder.borrow_mut().profile = Some(Profiler { timestamps, ..Profiler::default() });
     }
 
     /// Stops timing and returns what ran since [`Gpu::profile_start`], slowest first; nothing if it was not called.
     pub fn profile_stop(&self) -> ProfileReport {
+        pollster::block_on(self.profile_stop_async())
+    }
+
+    /// [`Gpu::profile_stop`] where nothing may wait.
+    pub async fn profile_stop_async(&self) -> ProfileReport {
         self.flush();
-        let profiler = self.0.recorder.borrow_mut().profile.take();
-        profiler.unwrap_or_default().report(self)
+        let mut profiler = self.0.recorder.borrow_mut().profile.take().unwrap_or_default();
+        profiler.read().await;
+        profiler.report(self)
     }
 
     /// Where the time of a step goes. Calls `step` twice to warm up (the first run of a captured step is eager and compiles

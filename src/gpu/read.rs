@@ -10,8 +10,14 @@ use std::task::{Context, Poll, Waker};
 /// A read-back under way: the copy is queued, the value arrives later. Dropping it cancels nothing and costs nothing.
 pub struct ReadBack {
     gpu: Gpu,
-    staging: Option<wgpu::Buffer>,
+    staging: Option<Mapping>,
     floats: usize,
+}
+
+/// A buffer that is being mapped for the host.
+pub(super) struct Mapping {
+    device: wgpu::Device,
+    pub buffer: wgpu::Buffer,
     state: Arc<Mutex<State>>,
 }
 
@@ -21,10 +27,50 @@ struct State {
     waker: Option<Waker>,
 }
 
+impl Mapping {
+    /// Asks for the contents of `buffer` once all that was submitted is done.
+    pub fn of(device: &wgpu::Device, buffer: wgpu::Buffer) -> Mapping {
+        let state = Arc::new(Mutex::new(State::default()));
+        let done = state.clone();
+        buffer.map_async(wgpu::MapMode::Read, .., move |result| {
+            let mut state = done.lock().unwrap_or_else(|e| e.into_inner());
+            state.result = Some(result.map_err(|e| e.to_string()));
+            if let Some(waker) = state.waker.take() {
+                waker.wake();
+            }
+        });
+        Mapping { device: device.clone(), buffer, state }
+    }
+
+    /// Whether they have arrived.
+    fn ready(&self) -> bool {
+        let _ = self.device.poll(wgpu::PollType::Poll);
+        self.lock().result.is_some()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Future for Mapping {
+    type Output = std::result::Result<(), String>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.lock().waker = Some(context.waker().clone());
+        // A browser calls back by itself. Elsewhere nobody does but the thread that waits: so it waits here.
+        #[cfg(not(target_arch = "wasm32"))]
+        if !self.ready() {
+            let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        }
+        let result = self.lock().result.take();
+        result.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
 impl Gpu {
     /// Queues the copy of the first `floats` values of `from` to the host and returns at once.
     pub fn read(&self, from: &Slice, floats: usize) -> ReadBack {
-        let state = Arc::new(Mutex::new(State::default()));
         let bytes = round_up(floats.max(1) as u64 * 4, 16);
         let staging = self.0.backend.as_ref().filter(|_| !self.failed()).map(|backend| {
             let reused = self.0.recorder.borrow_mut().staging.get_mut(&bytes).and_then(Vec::pop);
@@ -48,27 +94,16 @@ impl Gpu {
                 recorder.pending.push(Recorded { command, phase: recorder.phase });
             }
             self.flush();
-            let done = state.clone();
-            staging.map_async(wgpu::MapMode::Read, .., move |result| {
-                let mut state = done.lock().unwrap_or_else(|e| e.into_inner());
-                state.result = Some(result.map_err(|e| e.to_string()));
-                if let Some(waker) = state.waker.take() {
-                    waker.wake();
-                }
-            });
-            staging
+            Mapping::of(&backend.device, staging)
         });
-        ReadBack { gpu: self.clone(), staging, floats, state }
+        ReadBack { gpu: self.clone(), staging, floats }
     }
 }
 
 impl ReadBack {
     /// Whether the value has arrived.
     pub fn ready(&self) -> bool {
-        if let Some(backend) = &self.gpu.0.backend {
-            let _ = backend.device.poll(wgpu::PollType::Poll);
-        }
-        self.staging.is_none() || self.gpu.failed() || self.lock().result.is_some()
+        self.staging.as_ref().is_none_or(Mapping::ready) || self.gpu.failed()
     }
 
     /// Waits for the value.
@@ -76,17 +111,10 @@ impl ReadBack {
         pollster::block_on(self)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
     fn take(&mut self) -> Result<Vec<f32>> {
         self.gpu.check()?;
         let no_value = || Error::Device("this device runs nothing, so there is nothing to read".into());
-        let staging = self.staging.take().ok_or_else(no_value)?;
-        if let Some(Err(why)) = self.lock().result.take() {
-            return Err(Error::Device(format!("read-back failed: {why}")));
-        }
+        let staging = self.staging.take().ok_or_else(no_value)?.buffer;
         let values = {
             let view = staging.get_mapped_range(..).map_err(|e| Error::Device(format!("read-back failed: {e}")))?;
             bytemuck::cast_slice(&view)[..self.floats].to_vec()
@@ -101,12 +129,13 @@ impl Future for ReadBack {
     type Output = Result<Vec<f32>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.lock().waker = Some(context.waker().clone());
-        // A browser calls back by itself. Elsewhere nobody does but the thread that waits: so it waits here.
-        #[cfg(not(target_arch = "wasm32"))]
-        if let (Some(backend), false) = (&self.gpu.0.backend, self.ready()) {
-            let _ = backend.device.poll(wgpu::PollType::wait_indefinitely());
+        match self.staging.as_mut().map(|staging| Pin::new(staging).poll(context)) {
+            Some(Poll::Pending) if !self.gpu.failed() => Poll::Pending,
+            Some(Poll::Ready(Err(why))) => {
+                self.gpu.check()?;
+                Poll::Ready(Err(Error::Device(format!("read-back failed: {why}"))))
+            }
+            _ => Poll::Ready(self.take()),
         }
-        if self.ready() { Poll::Ready(self.take()) } else { Poll::Pending }
     }
 }

@@ -116,6 +116,7 @@ mod session;
 #[cfg(feature = "plots")]
 pub mod study;
 mod trainer;
+pub mod watch;
 
 pub use config::{InitConfig, RunConfig, TrainerConfig};
 pub use presets::PRESETS;

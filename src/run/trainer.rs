@@ -25,6 +25,10 @@ pub struct Control<'a> {
 
 /// What the callback sees after each iteration.
 pub struct Progress<'a> {
+    /// What is trained: the run, or first the one that it starts from.
+    pub training: &'a Training,
+    /// Its folder.
+    pub run: &'a RunDir,
     /// Iterations done.
     pub done: u64,
     /// Iterations in all.
@@ -85,7 +89,8 @@ impl Trainer<'_> {
             if save {
                 self.save(training).map_err(|e| self.explain(e, training))?;
             }
-            (control.progress)(&Progress { done, steps: self.config.steps, newest: log.newest.as_ref() });
+            let (steps, newest) = (self.config.steps, log.newest.as_ref());
+            (control.progress)(&Progress { training, run: self.run, done, steps, newest });
             if interrupted && !last {
                 return Err(Error::Interrupted(done));
             }

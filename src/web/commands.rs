@@ -4,7 +4,7 @@ use super::controls::{Command, FIELDS};
 use super::dom::{self, say};
 use super::live::{self, DRAWN, Live};
 use super::pace::Speed;
-use super::page::{OWN, Page};
+use super::page::{OWN, Page, list_kernels};
 use super::{files, view};
 use crate::data::Toy;
 use crate::error::{Error, Result};
@@ -35,7 +35,7 @@ impl Page {
             Command::Set(assignment) => self.change(self.with(&assignment)?).await,
             Command::Settings(text) => self.change(RunConfig::parse(&self.registry, "config.toml", &text, &[])?).await,
             Command::Paint(at) if self.painting => {
-                let bounds = self.live.bounds;
+                let bounds = self.live.watch.bounds;
                 let place = |part: f32, [low, high]: [f32; 2]| low + part * (high - low);
                 spray(&mut self.drawing.borrow_mut(), [place(at[0], bounds.x), place(at[1], bounds.y)]);
                 self.draw_points();
@@ -54,8 +54,15 @@ impl Page {
             Command::Kernel => {
                 let index = dom::element::<HtmlSelectElement>("kernel").selected_index();
                 let kernels = self.live.kernels();
-                dom::write("wgsl", usize::try_from(index).ok().and_then(|i| kernels.get(i)).map_or("", |k| &k.2));
+                dom::write("wgsl", usize::try_from(index).ok().and_then(|i| kernels.get(i)).map_or("", |k| &k.wgsl));
                 Ok(())
+            }
+            Command::Time => {
+                let kernels = self.live.timed_kernels().await?;
+                list_kernels(&kernels);
+                let total: f64 = kernels.iter().filter_map(|kernel| kernel.ms).sum();
+                say(&format!("Kernels of an iteration take {total:.1} ms, one after the other."));
+                self.draw(true).await
             }
             Command::Save => {
                 let name = files::save(&self.live, &self.drawing).await?;
@@ -123,7 +130,7 @@ impl Page {
     fn paint_mode(&mut self) -> Result<()> {
         self.set_running(false);
         self.painting = true;
-        self.live.bounds = live::canvas();
+        self.live.watch.bounds = live::canvas();
         self.shown.chains.clear();
         view::map(&dom::element("map"), None);
         self.draw_points();

@@ -32,6 +32,8 @@ pub enum Command {
     Metric,
     /// Show the text of another kernel.
     Kernel,
+    /// Time the kernels of an iteration.
+    Time,
     /// Offer the state as files.
     Save,
     /// Go on from these files.
@@ -55,6 +57,7 @@ pub fn listen() -> Queue {
     button(&queue, "step", || Command::Step);
     button(&queue, "reset", || Command::Reset);
     button(&queue, "clear", || Command::Clear);
+    button(&queue, "time", || Command::Time);
     button(&queue, "save", || Command::Save);
     button(&queue, "apply", || Command::Settings(dom::field("toml").value()));
     changed(&queue, "density", |_| Some(Command::Density(dom::field("density").value())));

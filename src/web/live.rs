@@ -3,10 +3,10 @@
 use crate::data::{Dataset, Split, Toy, Values};
 use crate::error::{Error, Result};
 use crate::io::Checkpoint;
-use crate::metrics::sliced_wasserstein;
 use crate::plot::Bounds;
+use crate::run::watch::{self, Dispatched, Watch};
 use crate::run::{self, Registry, RunConfig};
-use crate::tensor::{Device, Key, Tensor, no_grad};
+use crate::tensor::Device;
 use crate::train::{Report, Training};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -39,18 +39,11 @@ fn drawn(points: &[[f32; 2]]) -> Result<Dataset> {
 /// A training under way, and what it is held against.
 pub struct Live {
     pub config: RunConfig,
+    pub watch: Watch,
     training: Training,
     device: Device,
     registry: Registry,
-    /// Points of the data's law for scores.
-    truth: Vec<f32>,
-    /// What is drawn.
-    pub bounds: Bounds,
 }
-
-/// Points of a live score, and its projections.
-const SCORED: usize = 2000;
-const PROJECTIONS: usize = 100;
 
 impl Live {
     /// A fresh training with these settings.
@@ -60,11 +53,9 @@ impl Live {
             let ends = toy.bounds().map(|end| end as f32);
             Bounds { x: ends, y: ends }
         });
-        let shown = Key::new(config.seed).named("shown").permutation(data.len());
-        let truth = data.rows(&shown[..SCORED.min(shown.len())]);
+        let watch = Watch::new(&data, bounds, config.seed);
         let training = run::build(registry, &config, device)?;
-        let (registry, device) = (registry.clone(), device.clone());
-        Ok(Live { config, training, device, registry, truth, bounds })
+        Ok(Live { config, watch, training, device: device.clone(), registry: registry.clone() })
     }
 
     /// The same training with other settings: its state goes on where it fits them. Says whether it did.
@@ -97,31 +88,19 @@ impl Live {
         self.training.done()
     }
 
-    /// Some points of the data.
-    pub fn data(&self, n: usize) -> &[f32] {
-        &self.truth[..self.truth.len().min(2 * n)]
-    }
-
-    /// Where chains are now; the same places of the memory every time.
+    /// Where chains are now.
     pub async fn chains(&self, n: usize) -> Result<Vec<f32>> {
-        let key = Key::new(self.config.seed).named("chains shown");
-        self.training.algorithm().preview(n, &key)?.x.values().await
+        self.watch.chains(self.training.algorithm(), n).await
     }
 
-    /// The energy on `side` x `side` cells, from below; nothing for a model that has none.
-    pub async fn energies(&self, side: usize) -> Result<Option<Vec<f32>>> {
-        let Ok(energy) = self.training.algorithm().energy() else { return Ok(None) };
-        let grid = self.bounds.grid(side, side).concat();
-        let map = no_grad(|| energy.energy(&Tensor::new(&self.device, [side * side, 2], &grid)));
-        map.values().await.map(Some)
+    /// The energy on the cells of the map; nothing for a model that has none.
+    pub async fn energies(&self) -> Result<Option<Vec<f32>>> {
+        self.watch.energies(self.training.algorithm(), &self.device).await
     }
 
-    /// SW2 of chains, as they are, from the data. Other chains every time: of a memory, 2000 stand for all.
+    /// SW2 of chains, as they are, from the data.
     pub async fn score(&self) -> Result<f64> {
-        let key = Key::new(self.config.seed).named("score").index(self.done());
-        let n = self.truth.len() / 2;
-        let samples = self.training.algorithm().preview(n, &key)?.x.values().await?;
-        Ok(sliced_wasserstein(&samples, &self.truth, 2, PROJECTIONS, &key.named("directions")).sw2)
+        self.watch.score(self.training.algorithm(), self.done()).await
     }
 
     /// Whether an iteration has run, so that its metrics and kernels are known.
@@ -129,11 +108,22 @@ impl Live {
         !self.training.kernels().is_empty()
     }
 
-    /// The kernels of an iteration: how often each runs, its name, its text.
-    pub fn kernels(&self) -> Vec<(usize, String, String)> {
-        let compiled = self.device.gpu().map(|gpu| gpu.kernels()).unwrap_or_default();
-        let text = |name: &str| compiled.get(name).map(|kernel| kernel.wgsl()).unwrap_or_default();
-        self.training.kernels().into_iter().map(|(name, times)| (times, name.clone(), text(&name))).collect()
+    /// The kernels of an iteration.
+    pub fn kernels(&self) -> Vec<Dispatched> {
+        watch::kernels(&self.training, &self.device, None)
+    }
+
+    /// The same with their times, from one more iteration.
+    pub async fn timed_kernels(&mut self) -> Result<Vec<Dispatched>> {
+        let gpu = self.device.gpu().filter(|gpu| gpu.profile().timestamps).cloned();
+        let gpu = gpu
+            .ok_or_else(|| Error::setting("this browser does not tell how long kernels take (no timestamp queries)"))?;
+        self.advance(1).await?; // the first one compiles
+        gpu.profile_start();
+        let metrics = self.training.advance().await;
+        let profile = gpu.profile_stop_async().await;
+        metrics.read().values().await?.check().map_err(|error| self.explain(error))?;
+        Ok(watch::kernels(&self.training, &self.device, Some(&profile)))
     }
 
     /// The state, as the command line keeps it in `checkpoints/last.safetensors`.

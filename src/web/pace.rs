@@ -1,27 +1,4 @@
-//! When things are due, and how fast they go. Times are milliseconds.
-
-/// Something to do now and then, for which at most a tenth of the time is taken.
-pub struct Pace {
-    every: f64,
-    next: f64,
-}
-
-impl Pace {
-    /// Due at once, and then every so many milliseconds or more.
-    pub fn every(milliseconds: f64) -> Pace {
-        Pace { every: milliseconds, next: 0.0 }
-    }
-
-    /// Whether it is due.
-    pub fn due(&self, now: f64) -> bool {
-        now >= self.next
-    }
-
-    /// It was done from `began` to `ended`.
-    pub fn took(&mut self, began: f64, ended: f64) {
-        self.next = ended + self.every.max(9.0 * (ended - began));
-    }
-}
+//! How fast things go. Times are milliseconds.
 
 /// How fast the training goes, pictures included: means over about two seconds.
 #[derive(Default)]

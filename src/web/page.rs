@@ -3,10 +3,11 @@
 use super::controls::{self, Queue};
 use super::dom::{self, say, say_wrong};
 use super::live::{self, Drawing, Live};
-use super::pace::{Pace, Speed};
-use super::view::{self, CELLS, Curve};
+use super::pace::Speed;
+use super::view::{self, Curve};
 use crate::data::Toy;
 use crate::error::Result;
+use crate::run::watch::{Dispatched, Pace};
 use crate::run::{Registry, RunConfig};
 use crate::tensor::Device;
 use crate::train::Report;
@@ -19,6 +20,8 @@ const FIRST: &str = "cd/eight-gaussians-small";
 pub const OWN: &str = "your own points";
 /// Points of the data and chains that are drawn.
 const SHOWN: usize = 600;
+/// The part of the time that maps take, and that scores take.
+const SHARE: f64 = 0.1;
 /// Milliseconds of iterations between two frames.
 const BUDGET: f64 = 25.0;
 
@@ -69,8 +72,8 @@ impl Page {
             shown: Shown::default(),
             queue: controls::listen(),
             count: 1,
-            map: Pace::every(200.0),
-            score: Pace::every(1500.0),
+            map: Pace::every(200.0, SHARE),
+            score: Pace::every(1500.0, SHARE),
         };
         page.show_settings();
         say("Ready: press Start.");
@@ -143,8 +146,7 @@ impl Page {
         let wished = ["energy_gap", &before].map(|name| names.iter().position(|known| known == name));
         dom::options("metric", names);
         select.set_selected_index(wished[1].or(wished[0]).unwrap_or(0) as i32);
-        dom::options("kernel", self.live.kernels().into_iter().map(|(times, name, _)| format!("{times} × {name}")));
-        dom::write("wgsl", "");
+        list_kernels(&self.live.kernels());
     }
 
     /// A training that starts, or was loaded, takes the place of the one that was shown.
@@ -159,7 +161,7 @@ impl Page {
     pub async fn draw(&mut self, all: bool) -> Result<()> {
         let began = dom::now();
         if all || self.map.due(began) {
-            let energies = self.live.energies(CELLS).await?;
+            let energies = self.live.energies().await?;
             view::map(&dom::element("map"), energies.as_deref());
             self.shown.chains = self.live.chains(SHOWN).await?;
             self.draw_points();
@@ -177,8 +179,8 @@ impl Page {
     /// The points over the map.
     pub fn draw_points(&self) {
         let drawn = self.drawing.borrow();
-        let data = if self.painting { drawn.as_flattened() } else { self.live.data(SHOWN) };
-        view::points(&dom::element("points"), self.live.bounds, data, &self.shown.chains);
+        let data = if self.painting { drawn.as_flattened() } else { self.live.watch.data(SHOWN) };
+        view::points(&dom::element("points"), self.live.watch.bounds, data, &self.shown.chains);
     }
 
     /// Numbers and curves.
@@ -194,6 +196,12 @@ impl Page {
         dom::write("value", &metric.and_then(Curve::last).map_or(String::new(), |value| format!("{value:.6}")));
         metric.unwrap_or(&Curve::default()).draw(&dom::element("curve-metric"), 0.0);
     }
+}
+
+/// Fills the list of kernels.
+pub fn list_kernels(kernels: &[Dispatched]) {
+    dom::options("kernel", kernels.iter().map(Dispatched::line));
+    dom::write("wgsl", "");
 }
 
 /// What the browser tells of the adapter: often nothing but whether there is a GPU.

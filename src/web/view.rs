@@ -1,26 +1,15 @@
 //! What the page draws: the map of the energy with points over it, and curves.
 
 use super::dom;
-use crate::plot::{Bounds, Colormap, quantiles};
+use crate::plot::{Bounds, quantiles};
+use crate::run::watch::{self, CELLS};
 use wasm_bindgen::Clamped;
 use web_sys::{CanvasRenderingContext2d, HtmlCanvasElement, ImageData};
 
-/// Cells per side of the map.
-pub const CELLS: usize = 96;
-
-/// Colours the map, as the pictures of a run do: the likely, low end in blue. Without energies it is left white.
+/// Colours the map; without energies it is left white.
 pub fn map(canvas: &HtmlCanvasElement, energies: Option<&[f32]>) {
-    let mut pixels = vec![255; 4 * CELLS * CELLS];
-    if let Some(energies) = energies {
-        let [low, high] = quantiles(energies, 0.0, 0.95);
-        // The first cell is at the bottom, the first pixel at the top.
-        for (row, line) in energies.chunks(CELLS).zip(pixels.rchunks_mut(4 * CELLS)) {
-            for (energy, pixel) in row.iter().zip(line.chunks_mut(4)) {
-                let part = (energy - low) / (high - low).max(f32::MIN_POSITIVE);
-                pixel[..3].copy_from_slice(&Colormap::Diverging.color(part));
-            }
-        }
-    }
+    let picture = watch::map(energies);
+    let pixels: Vec<u8> = picture.rgb.as_chunks().0.iter().flat_map(|&[r, g, b]| [r, g, b, 255]).collect();
     let image = ImageData::new_with_u8_clamped_array(Clamped(&pixels), CELLS as u32);
     if let Ok(image) = image {
         let _ = dom::context(canvas).put_image_data(&image, 0.0, 0.0);

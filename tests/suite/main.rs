@@ -18,6 +18,7 @@ mod presets;
 mod profile;
 mod replay;
 mod samplers;
+mod serve;
 mod settings;
 mod shaders;
 mod shape_errors;
