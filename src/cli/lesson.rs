@@ -2,6 +2,7 @@
 
 use super::choose_device::{choice, choose_device};
 use super::output::{self, say};
+use super::progress::Ticker;
 use crate::error::{Error, Result};
 use crate::gpu::Options;
 use crate::io::atomic;
@@ -44,16 +45,23 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// Tells, computes, and writes the report and the exercises. What the reader has changed stays.
 fn give(lesson: &Lesson, device: &Device, args: &Args) -> Result<()> {
-    let page = lesson.give(device, &mut |line| output::text(&format!("{line}\n")))?;
-    let report = args.out.join(format!("{:02}-{}.html", lesson.number, lesson.name));
-    page.write(&report)?;
     for exercise in lesson.exercises {
         let file = args.out.join(exercise.file);
         if !file.exists() {
             atomic::write_bytes(&file, exercise.stub.as_bytes())?;
         }
     }
-    say!("The picture is in {}, the exercises are beside it.\n", report.display())?;
+    let ticker = Ticker::new("lesson");
+    ticker.at(format!("{} computes", lesson.number));
+    let page = lesson.give(device, &mut |line| ticker.aside(|| output::text(&format!("{line}\n"))));
+    drop(ticker);
+    let report = args.out.join(format!("{:02}-{}.html", lesson.number, lesson.name));
+    page?.write(&report)?;
+    say!("\nComplete a file and have it judged:")?;
+    for exercise in lesson.exercises {
+        say!("  ebm lesson {} --check {}", lesson.number, args.out.join(exercise.file).display())?;
+    }
+    say!("The page, with what was computed, is {}\n", report.display())?;
     if args.open { open(&report) } else { Ok(()) }
 }
 
@@ -70,10 +78,13 @@ fn open(file: &Path) -> Result<()> {
 
 fn check(lesson: &Lesson, file: &Path, args: &Args) -> Result<()> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let Some(exercise) = lesson.exercises.iter().find(|e| e.file == name) else {
+    let Some(place) = lesson.exercises.iter().position(|e| name.starts_with(e.number())) else {
         let files: Vec<&str> = lesson.exercises.iter().map(|e| e.file).collect();
-        let number = lesson.number;
-        return Err(Error::setting(format!("{name} is no exercise of lesson {number}: it has {}", files.join(", "))));
+        let (number, first) = (lesson.number, lesson.exercises[0].number());
+        return Err(Error::setting(format!(
+            "{name} is no exercise of lesson {number}: it has {} (a copy may be called {first}mine.wgsl)",
+            files.join(", ")
+        )));
     };
     let text = std::fs::read_to_string(file).map_err(|e| Error::file(file, e))?;
     // With the runtime checks of the shader compiler: what the reader wrote may read beyond an array.
@@ -82,6 +93,11 @@ fn check(lesson: &Lesson, file: &Path, args: &Args) -> Result<()> {
         Err(Error::NoAdapter(_)) => Device::oracle(),
         device => device?,
     };
-    exercise.judge(&device, &text)?;
-    say!("{name}: right.")
+    lesson.exercises[place].judge(&device, &text)?;
+    let after = match (lesson.exercises.get(place + 1), lesson.number + 1) {
+        (Some(next), _) => format!("next: {}", file.with_file_name(next.file).display()),
+        (None, next) if next <= lessons::list().len() => format!("next: ebm lesson {next}"),
+        _ => "that was the last one".into(),
+    };
+    say!("{name}: right; {after}")
 }

@@ -46,6 +46,9 @@ pub fn run(registry: &Registry, args: &OodArgs) -> Result<()> {
         eval::print(&scores)?;
         say!("{:>24} AUROC: error by DeLong; AUPRC: by 200 bootstrap copies; outliers are the positives", "")?;
         say!("{:>24} histograms -> {}", "", session.run.plot("ood.svg").display())?;
+        if session.data.sample_shape.len() == 3 {
+            say!("{:>24} |dE/dx| by pixel -> {}", "", session.run.plot("ood-slopes.png").display())?;
+        }
     }
     report::write(&session)
 }

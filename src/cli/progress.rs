@@ -169,6 +169,11 @@ impl Ticker {
         self.bar.set_message(text);
     }
 
+    /// Writes something of its own where the line stands.
+    pub fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.bar.suspend(write)
+    }
+
     /// Hands [`Ticker::at`] to the library.
     pub fn watch(&self) -> Watch {
         let bar = self.bar.clone();

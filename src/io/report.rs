@@ -29,10 +29,7 @@ impl Report {
 
     /// A paragraph in which words between backticks are code.
     pub fn prose(&mut self, text: &str) -> &mut Report {
-        let words: String = escape(text).split('`').enumerate().fold(String::new(), |out, (i, part)| match i % 2 {
-            0 => out + part,
-            _ => out + "<code>" + part + "</code>",
-        });
+        let words = marked(&marked(&escape(text), "`", "code"), "**", "b");
         self.add(&format!("<p>{words}</p>"))
     }
 
@@ -139,6 +136,12 @@ fn base64(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// Every second part of a text between such marks becomes an element.
+fn marked(text: &str, mark: &str, element: &str) -> String {
+    let parts = text.split(mark).enumerate();
+    parts.map(|(i, part)| if i % 2 == 0 { part.into() } else { format!("<{element}>{part}</{element}>") }).collect()
 }
 
 #[cfg(test)]

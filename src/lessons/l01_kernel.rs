@@ -94,7 +94,10 @@ fn run(device: &Device, page: &mut Page) -> Result<()> {
         let [ms, gflops, percent] = [s.ms, s.gflops, percent(s.gflops)].map(|x| format!("{x:.1}"));
         vec![s.name.to_string(), ms, gflops, percent, gain]
     };
-    page.table(&["rung", "ms", "GFLOP/s", "% of roof", "times as fast"], &steps.iter().map(row).collect::<Vec<_>>())?;
+    page.table(
+        &["rung", "ms", "GFLOP/s", "% of roof", "times as fast as the rung above"],
+        &steps.iter().map(row).collect::<Vec<_>>(),
+    )?;
     let rungs: Vec<f64> = (1..=steps.len()).map(|i| i as f64).collect();
     let heights: Vec<f64> = steps.iter().map(|s| percent(s.gflops)).collect();
     let roof = vec![100.0; rungs.len()];
@@ -129,35 +132,39 @@ impl Matrices {
 }
 
 fn product(attempt: &Attempt) -> Checked {
-    let x = Matrices::new([5, 3, 7]);
+    [[5, 3, 7], [3, 9, 20]].into_iter().try_for_each(|size| product_of(attempt, &Matrices::new(size)))
+}
+
+fn product_of(attempt: &Attempt, x: &Matrices) -> Checked {
     let [m, n, k] = x.size;
     let stub = LESSON.exercises[0].stub;
-    let got = attempt.kernel(stub, uniforms![m, n, k], &[&x.a, &x.b], m * n, Workgroups::Elements(m * n))?;
+    let got = attempt.kernel(stub, uniforms![m, n, k], &[&x.a, &x.b], m * n, Workgroups::Elements(m * n))?.rows("c", n);
     let right = |i: usize, j: usize, l: usize| [i * k + l, l * n + j];
     judge(
         &got,
         &x.sum(0..k, right),
         &[
             (vec![0.0; m * n], "every c[m, n] is 0: add a[m, k] b[k, n] to sum for every k below p.k"),
-            (x.sum(0..n, right), "the sum has n terms: the inner dimension is k, the columns of a and the rows of b"),
+            (
+                x.sum(0..n, right),
+                "yours has n terms and should have k: the inner dimension, the columns of a and the rows of b",
+            ),
             (x.sum(k - 1..k, right), "only the last product is left: add to sum with +="),
-            (
-                x.sum(0..k, |i, j, l| [i * k + l, j * k + l]),
-                "b is read as if it were transposed: row k of b begins at k * p.n",
-            ),
-            (
-                x.sum(0..k, |i, j, l| [l * m + i, l * n + j]),
-                "a is read as if it were transposed: row m of a begins at m * p.k",
-            ),
+            (x.sum(1..k, right), "the first product is missing: k begins at 0"),
+            (x.sum(0..k, |i, j, l| [i * k + l, j * k + l]), "b is read transposed: its row k begins at k * p.n"),
+            (x.sum(0..k, |i, j, l| [l * m + i, l * n + j]), "a is read transposed: its row m begins at m * p.k"),
         ],
     )
 }
 
 fn quad(attempt: &Attempt) -> Checked {
-    let x = Matrices::new([5, 12, 7]);
+    [[5, 12, 7], [3, 8, 20]].into_iter().try_for_each(|size| quad_of(attempt, &Matrices::new(size)))
+}
+
+fn quad_of(attempt: &Attempt, x: &Matrices) -> Checked {
     let [m, n, k] = x.size;
-    let stub = LESSON.exercises[1].stub;
-    let got = attempt.kernel(stub, uniforms![m, n, k], &[&x.a, &x.b], m * n, Workgroups::Elements(m * n / 4))?;
+    let (stub, groups) = (LESSON.exercises[1].stub, Workgroups::Elements(m * n / 4));
+    let got = attempt.kernel(stub, uniforms![m, n, k], &[&x.a, &x.b], m * n, groups)?.rows("c", n);
     let right = x.sum(0..k, |i, j, l| [i * k + l, l * n + j]);
     let keep = |f: fn(usize) -> bool| (0..m * n).map(|e| if f(e) { right[e] } else { 0.0 }).collect();
     judge(
@@ -178,6 +185,8 @@ fn quad(attempt: &Attempt) -> Checked {
                 x.sum(0..k, |i, j, l| [i * k + l, l * n + j / 4 * 4 + 3 - j % 4]),
                 "the four columns are in reverse order",
             ),
+            (x.sum(0..k, |i, j, l| [i * k + l, j * k + l]), "b is read transposed: its row k begins at k * p.n"),
+            (x.sum(0..k, |i, j, l| [l * m + i, l * n + j]), "a is read transposed: its row m begins at m * p.k"),
         ],
     )
 }

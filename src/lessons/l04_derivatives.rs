@@ -144,6 +144,7 @@ fn silu_vjp(attempt: &Attempt) -> Checked {
                 each(|x, ct| ct * x * s(x) * (1.0 - s(x))),
                 "the product rule has two terms: x s'(x) is one of them, s(x) is missing",
             ),
+            (each(|x, ct| ct * s(x) * (1.0 - s(x))), "this is ct s'(x): silu is x s(x), so the product rule is wanted"),
             (each(|x, ct| ct * x * s(x)), "this is ct silu(x), the function itself in place of its derivative"),
             (each(|x, ct| ct * s(x) * (1.0 - x * (1.0 - s(x)))), "a sign: s'(x) = s(x) (1 - s(x)) is positive"),
         ],
@@ -157,27 +158,28 @@ fn product_vjp(attempt: &Attempt) -> Checked {
     };
     let (ct, b) = (draw(m * n, "ct"), draw(k * n, "b"));
     let stub = LESSON.exercises[1].stub;
-    let got = attempt.kernel(stub, uniforms![m, n, k], &[&ct, &b], m * k, Workgroups::Elements(m * k))?;
-    let sum = |terms: usize, f: fn(usize, usize, usize) -> [usize; 2]| -> Vec<f32> {
+    let got = attempt.kernel(stub, uniforms![m, n, k], &[&ct, &b], m * k, Workgroups::Elements(m * k))?.rows("da", k);
+    let sum = |terms: std::ops::Range<usize>, f: fn(usize, usize, usize) -> [usize; 2]| -> Vec<f32> {
         let at = |x: &[f32], i: usize| x.get(i).copied().unwrap_or(f32::NAN);
-        let element = |e: usize| (0..terms).map(|j| f(e / k, e % k, j)).map(|[i, j]| at(&ct, i) * at(&b, j)).sum();
+        let element = |e: usize| terms.clone().map(|j| f(e / k, e % k, j)).map(|[i, j]| at(&ct, i) * at(&b, j)).sum();
         (0..m * k).map(element).collect()
     };
     judge(
         &got,
-        &sum(n, |i, l, j| [i * 3 + j, l * 3 + j]),
+        &sum(0..n, |i, l, j| [i * 3 + j, l * 3 + j]),
         &[
             (vec![0.0; m * k], "every da[m, k] is 0: add up ct[m, n] b[k, n] over n"),
+            (sum(n - 1..n, |i, l, j| [i * 3 + j, l * 3 + j]), "only the last product is left: add to sum with +="),
             (
-                sum(n, |i, l, j| [i * 3 + j, j * 7 + l]),
+                sum(0..n, |i, l, j| [i * 3 + j, j * 7 + l]),
                 "b is read as if it were transposed: row k of b begins at k * p.n",
             ),
             (
-                sum(k, |i, l, j| [i * 3 + j, l * 3 + j]),
-                "the sum has k terms: it runs over the columns n, the axis that ct and b share",
+                sum(0..k, |i, l, j| [i * 3 + j, l * 3 + j]),
+                "yours has k terms and should have n: it runs over the columns, the axis that ct and b share",
             ),
             (
-                sum(n, |i, l, j| [j * 3 + i, l * 3 + j]),
+                sum(0..n, |i, l, j| [j * 3 + i, l * 3 + j]),
                 "ct is read as if it were transposed: row m of ct begins at m * p.n",
             ),
         ],

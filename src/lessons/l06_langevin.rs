@@ -119,7 +119,7 @@ fn run(device: &Device, page: &mut Page) -> Result<()> {
             x = langevin(1, h, 1.0).run(&ENERGY, &x, &key.index(forgotten));
             forgotten += 1;
         }
-        let mixing = if h < 1.0 { format!("{forgotten} ({:.1})", -1.0 / (1.0 - h).ln()) } else { String::new() };
+        let mixing = if h < 1.0 { format!("{forgotten} ({:.1})", -1.0 / (1.0 - h).ln()) } else { "turns over".into() };
         let number = |x: f64| format!("{x:.3}");
         let [ula, mala] = [&ula, &mala].map(|all| all.last().copied().map_or(String::new(), number));
         rows.push(vec![h.to_string(), number(law(h)), ula, mala, number(accepted), mixing]);
@@ -163,6 +163,7 @@ fn step(attempt: &Attempt) -> Checked {
             (each(down, |h, t| (h * t).sqrt()), "the noise is too small: its variance is 2 h T; this is for T / 2"),
             (each(down, |h, t| 2.0 * h * t), "this is the noise's variance times xi; take the square root"),
             (each(down, |h, _| (2.0 * h).sqrt()), "the temperature is not used: the noise is sqrt(2 h T)"),
+            (each(down, |h, t| t * (2.0 * h).sqrt()), "T stands below the root too: the variance is 2 h T"),
             (each(down, |_, t| (2.0 * t).sqrt()), "the noise does not know the step: its variance is 2 h T"),
             (each(|g, h| -h / 2.0 * g, |h, t| (h * t).sqrt()), "this is half the step: here the drift is - h dE/dx"),
         ],
@@ -191,7 +192,7 @@ fn accept(attempt: &Attempt) -> Checked {
             (each(1.0, |_, _, _| 0.0), "q is missing: the way back is not as likely as the way there"),
             (each(0.0, q), "p is missing: log p(y) / p(x) = E(x) - E(y)"),
             (each(-1.0, q), "a sign: lower energy is likelier, log p(y) / p(x) = E(x) - E(y)"),
-            (each(1.0, |there, back, h| (back - there) / (4.0 * h)), "q is upside down: the way back stands above"),
+            (each(1.0, |there, back, h| (back - there) / (4.0 * h)), "upside down: q(x | y), the way back, is above"),
             (each(1.0, |there, back, h| (there - back) / (2.0 * h)), "q has variance 2 h: divide by 4 h"),
             ((0..32).map(own).collect(), "each way starts with its own slope: g at x, k at y"),
         ],

@@ -103,11 +103,11 @@ impl Lesson {
     pub fn give(&self, device: &Device, say: &mut dyn FnMut(&str) -> Result<()>) -> Result<Report> {
         let mut page = Page::new(self, say)?;
         if self.needs_gpu && device.gpu().is_none() {
-            page.say(&format!("This lesson measures kernels; {INSTALL_HINT}"))?;
+            page.say(&format!("This lesson measures kernels and needs a GPU; if there is none, {INSTALL_HINT}"))?;
         } else {
             (self.run)(device, &mut page)?;
         }
-        page.exercises(self.number, self.exercises)?;
+        page.exercises(self.exercises)?;
         Ok(page.report())
     }
 }

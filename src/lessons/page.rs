@@ -52,13 +52,13 @@ impl<'a> Page<'a> {
     }
 
     /// What there is to try.
-    pub(super) fn exercises(&mut self, number: usize, exercises: &[Exercise]) -> Result<()> {
+    pub(super) fn exercises(&mut self, exercises: &[Exercise]) -> Result<()> {
         self.report.section("Exercises");
         (self.say)("\n--- exercises ---\n")?;
         for exercise in exercises {
             self.say(&format!("{}: {}", exercise.file, exercise.task))?;
         }
-        self.say(&format!("Each is a file to complete. Judge it with: ebm lesson {number} --check FILE"))
+        Ok(())
     }
 
     /// The report.

@@ -67,13 +67,17 @@ mod tests {
     fn every_kind_of_block_reaches_the_report() {
         let mut report = Report::new("r");
         write(
-            "# T\n\n## H\n\nA `b`\nc.\n- one\n- two\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n```\nlet <t>;\n```\n",
+            "# T\n\n## H\n\nA `b`\n**c**.\n- one\n- two\n\n| x | y |\n|---|---|\n| 1 | 2 |\n\n```\nlet <t>;\n```\n",
             &mut report,
         );
         let html = report.html();
-        for part in
-            ["<h2>H</h2>", "<p>A <code>b</code> c.</p>", "<p>- one</p>", "<td>2</td>", "<pre>let &lt;t&gt;;</pre>"]
-        {
+        for part in [
+            "<h2>H</h2>",
+            "<p>A <code>b</code> <b>c</b>.</p>",
+            "<p>- one</p>",
+            "<td>2</td>",
+            "<pre>let &lt;t&gt;;</pre>",
+        ] {
             assert!(html.contains(part), "{part} is not in {html}");
         }
     }

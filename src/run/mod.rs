@@ -106,6 +106,7 @@ mod latents;
 pub mod measures;
 pub mod outliers;
 mod pairs;
+mod patches;
 pub mod pictures;
 mod presets;
 mod registry;

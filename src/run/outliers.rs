@@ -1,7 +1,7 @@
 //! Out-of-distribution detection: whether the energy of a trained model tells other data from its own.
 
 use super::measures::energies;
-use super::{Score, Scores, Session};
+use super::{Score, Scores, Session, patches};
 use crate::data::{Dataset, Split, Values};
 use crate::energy::Energy;
 use crate::error::{Error, Result};
@@ -84,7 +84,7 @@ pub fn scores(name: &str, outside: &[f32], inside: &[f32], key: &Key) -> [Score;
 
 /// What `ebm ood` does: `outside` against `inside` (the run's own data if not told) by these scores (the model's best one if none is
 /// named), `n` samples of each set. The histograms of the first score are left in `plots/ood.svg` of the run's folder, the figures
-/// in `ood.json`.
+/// in `ood.json`. Of images also where in them the energy is steep, in `plots/ood-slopes.png`, and how well that finds a pasted square of noise.
 pub fn detect(
     session: &Session,
     inside: Option<&str>,
@@ -122,6 +122,9 @@ pub fn detect(
         }
     }
     draw(session, &drawn)?;
+    if ours.len() == 3 {
+        list.push(patches::localised(session, &data, &sets, &key.named("patches"))?);
+    }
     let scores = Scores {
         step: session.training.done(),
         seed: session.config.seed,

@@ -161,7 +161,7 @@ const NATIVE_EXCEPTIONS: [(&str, &str); 13] = [
     ("gpu/profile.rs", "std::time"),
     ("gpu/profile.rs", "wait_indefinitely"),
     ("gpu/profile.rs", "pollster"), // the blocking form of the end of a profile
-    ("gpu/texels.rs", "Instant"), // so is the choice of a software adapter
+    ("gpu/texels.rs", "Instant"),   // so is the choice of a software adapter
     ("gpu/texels.rs", "std::time"),
     ("gpu/read.rs", "pollster"), // the blocking form of a read-back
     ("gpu/read.rs", "wait_indefinitely"),

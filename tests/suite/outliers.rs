@@ -117,7 +117,7 @@ fn scores_by_level_are_those_of_noised_samples() {
 
 /// Of an image each channel has one value, other ones in other images.
 #[test]
-fn constant_images_have_one_colour() {
+fn constant_images_have_one_colour_and_pasted_noise_is_drawn() {
     let set = [
         "data=uniform-noise:8x8x3:64",
         "trainer.steps=1",
@@ -137,5 +137,14 @@ fn constant_images_have_one_colour() {
     assert!(
         images[0][0] != images[1][0] && images[0][0] != images[0][1] && rows.iter().all(|v| (0.0..1.0).contains(v))
     );
+
+    // Noise pasted into images of noise is found by chance alone; and drawn are three sets of ten, each with its slopes.
+    let scores = outliers::detect(&session, None, &["constant".to_string()], &[], 64).unwrap();
+    let found = scores.scores.iter().find(|score| score.name == "pixel_auroc.noise").unwrap();
+    let error = found.error.unwrap();
+    assert!(found.n == data.len().min(200) && error > 0.0 && (found.value - 0.5).abs() < 4.0 * error, "{found:?}");
+    let picture = std::fs::read(session.run.plot("ood-slopes.png")).unwrap();
+    let side = |at: usize| u32::from_be_bytes(picture[at..at + 4].try_into().unwrap());
+    assert!(side(16) > 10 * 8 && side(20) > 6 * 8, "{} x {}", side(16), side(20));
     std::fs::remove_dir_all(folder).unwrap();
 }

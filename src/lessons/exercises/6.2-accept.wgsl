@@ -2,6 +2,6 @@
 // T = 1. Return log( p(y) q(x | y) / (p(x) q(y | x)) ), p proportional to exp(-E). (The minimum with 0 comes later.)
 
 fn log_ratio(x: f32, e: f32, g: f32, y: f32, f: f32, k: f32, h: f32) -> f32 {
-    let there = y - (x - h * g); // y seen from where x drifts to
+    let there = y - (x - h * g); // how far y is from where the drift takes x
     return 0.0;
 }
