@@ -80,9 +80,9 @@ fn check(lesson: &Lesson, file: &Path, args: &Args) -> Result<()> {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let Some(place) = lesson.exercises.iter().position(|e| name.starts_with(e.number())) else {
         let files: Vec<&str> = lesson.exercises.iter().map(|e| e.file).collect();
-        let (number, first) = (lesson.number, lesson.exercises[0].number());
+        let (number, first) = (lesson.number, lesson.exercises[0].file.replace('-', "-my-"));
         return Err(Error::setting(format!(
-            "{name} is no exercise of lesson {number}: it has {} (a copy may be called {first}mine.wgsl)",
+            "{name} is no exercise of lesson {number}: it has {} (a copy may be called {first})",
             files.join(", ")
         )));
     };

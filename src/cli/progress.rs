@@ -92,7 +92,8 @@ fn ignored_signals() -> Vec<i32> {
 fn ignore_signals(_: &[i32]) {}
 
 /// Trains to the last iteration, with a progress bar, or a line every ten seconds where there is no terminal. A signal saves
-/// and stops; after that the program ends at once, because what is left can be had again by `ebm resume`. A `page` is shown every iteration.
+/// and stops; after that the program ends at once, because what is left can be had again by `ebm resume`. A `page`
+/// sees every iteration.
 pub fn train(session: &mut Session, mut page: Option<Page>) -> Result<()> {
     let folder = session.run.root().display().to_string();
     let (done, steps) = (session.training.done(), session.config.trainer.steps);

@@ -6,9 +6,10 @@
 use super::output::say;
 use crate::data::Split;
 use crate::error::{Error, Result};
-use crate::run::watch::{self, Dispatched, Pace, Watch};
+use crate::run::watch::{self, Dispatched, Pace, View};
 use crate::run::{Progress, Session, pictures};
-use crate::tensor::Device;
+use crate::tensor::{Device, Key};
+use crate::train::Algorithm;
 use serde::Serialize;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -34,13 +35,20 @@ pub struct Page {
     shown: Arc<Mutex<Shown>>,
     device: Device,
     /// For points in the plane.
-    watch: Option<Watch>,
+    view: Option<View>,
     bounds: Vec<[f64; 2]>,
     opened: Instant,
     picture: Pace,
     score: Pace,
-    /// Whether this iteration is profiled.
-    timing: bool,
+    timing: Timing,
+}
+
+/// Kernels are timed in one iteration of a run.
+#[derive(PartialEq)]
+enum Timing {
+    Wanted,
+    Now,
+    Done,
 }
 
 /// What the page is told.
@@ -61,6 +69,8 @@ struct Shown {
     chains: Vec<f32>,
     /// Iterations, and SW2 after each.
     sw2: Vec<(u64, f64)>,
+    /// How often the list of kernels has changed.
+    listed: u64,
     /// Why there is no picture.
     trouble: String,
     #[serde(skip)]
@@ -73,18 +83,32 @@ struct Shown {
     asked: Option<Instant>,
 }
 
+/// A port that is taken, where nothing is shown yet.
+pub struct Listening(Server);
+
 impl ServeArgs {
-    /// Opens the page, if it was asked for, and says where it is.
-    pub fn open(&self, session: &Session) -> Result<Option<Page>> {
-        let Some(port) = self.serve else { return Ok(None) };
+    /// Takes the port, if a page was asked for: before a run makes its folder.
+    pub fn listen(&self) -> Result<Option<Listening>> {
+        let taken = |port| {
+            let busy = |why| Error::setting(format!("--serve {port}: {why}; choose another port, or 0 for a free one"));
+            Server::http(("127.0.0.1", port)).map(Listening).map_err(busy)
+        };
+        self.serve.map(taken).transpose()
+    }
+}
+
+impl Listening {
+    /// Opens the page of a run, and says where it is.
+    pub fn show(self, session: &Session) -> Result<Page> {
+        let Listening(server) = self;
         let (config, bounds) = (&session.config, session.bounds());
-        let plane = session.data.sample_shape == [2];
-        let watch = match plane {
-            true => {
+        let (view, trouble) = match &session.data.sample_shape[..] {
+            [2] => {
                 let data = session.registry.load(&config.data, Split::Test)?;
-                Some(Watch::new(&data, pictures::square(&bounds), config.seed))
+                (Some(View::new(&data, pictures::square(&bounds), config.seed)), String::new())
             }
-            false => None,
+            [_, _, _] => (None, String::new()),
+            shape => (None, format!("samples of shape {shape:?} have no picture")),
         };
         let shown = Arc::new(Mutex::new(Shown {
             preset: config.preset.clone(),
@@ -94,26 +118,25 @@ impl ServeArgs {
             adapter: session.device.to_string(),
             done: session.training.done(),
             steps: config.trainer.steps,
-            bounds: watch.as_ref().map(|watch| [watch.bounds.x, watch.bounds.y]),
-            points: watch.as_ref().map(|watch| watch.data(POINTS).to_vec()).unwrap_or_default(),
+            bounds: view.as_ref().map(|view| [view.bounds.x, view.bounds.y]),
+            points: view.as_ref().map(|view| view.data(POINTS).to_vec()).unwrap_or_default(),
             metrics: session.run.metrics(),
+            trouble,
             ..Shown::default()
         }));
-        let busy = |why| Error::setting(format!("--serve {port}: {why}; choose another port, or 0 for a free one"));
-        let server = Server::http(("127.0.0.1", port)).map_err(busy)?;
         say!("watch it: http://{}", server.server_addr())?;
         let asked = shown.clone();
         std::thread::spawn(move || server.incoming_requests().for_each(|request| answer(request, &asked)));
-        Ok(Some(Page {
+        Ok(Page {
             shown,
             device: session.device.clone(),
-            watch,
+            view,
             bounds,
             opened: Instant::now(),
             picture: Pace::every(500.0, SHARE),
             score: Pace::every(1500.0, SHARE),
-            timing: false,
-        }))
+            timing: Timing::Wanted,
+        })
     }
 }
 
@@ -124,20 +147,25 @@ fn lock(shown: &Mutex<Shown>) -> MutexGuard<'_, Shown> {
 impl Page {
     /// Looks at the training after an iteration.
     pub fn follow(&mut self, progress: &Progress) {
+        let gpu = self.device.gpu().filter(|gpu| gpu.profile().timestamps).cloned();
         let mut shown = lock(&self.shown);
         (shown.done, shown.steps) = (progress.done, progress.steps);
         if shown.metrics != progress.run.metrics() {
+            // The run that this one started from is done.
             shown.metrics = progress.run.metrics();
-            shown.sw2.clear(); // the run that this one started from is done
+            shown.sw2.clear();
             shown.kernels.clear();
+            self.timing = Timing::Wanted;
         }
-        let gpu = self.device.gpu().cloned();
-        let profile = gpu.as_ref().filter(|_| std::mem::take(&mut self.timing)).map(|gpu| gpu.profile_stop());
-        if shown.kernels.is_empty() || profile.is_some() {
-            shown.kernels = watch::kernels(progress.training, &self.device, profile.as_ref());
+        let timed = gpu.as_ref().filter(|_| self.timing == Timing::Now).map(|gpu| gpu.profile_stop());
+        if timed.is_some() {
+            self.timing = Timing::Done;
         }
-        let looks = shown.asked.is_some_and(|asked| asked.elapsed() < ATTENTION);
-        let untimed = !shown.kernels.is_empty() && shown.kernels.iter().any(|kernel| kernel.ms.is_none());
+        if shown.kernels.is_empty() || timed.is_some() {
+            shown.kernels = watch::kernels(progress.training, &self.device, timed.as_ref());
+            shown.listed += u64::from(!shown.kernels.is_empty());
+        }
+        let (looks, listed) = (shown.asked.is_some_and(|asked| asked.elapsed() < ATTENTION), !shown.kernels.is_empty());
         drop(shown);
         if !looks {
             return;
@@ -145,60 +173,69 @@ impl Page {
         if let Err(why) = self.draw(progress) {
             lock(&self.shown).trouble = why.to_string();
         }
-        // One iteration is timed, at the cost of one.
-        if let Some(gpu) = gpu.filter(|gpu| untimed && gpu.profile().timestamps && progress.done < progress.steps) {
+        if let Some(gpu) = gpu.filter(|_| listed && self.timing == Timing::Wanted && progress.done < progress.steps) {
             gpu.profile_start();
-            self.timing = true;
+            self.timing = Timing::Now;
         }
     }
 
-    fn now(&self) -> f64 {
-        self.opened.elapsed().as_secs_f64() * 1e3
-    }
-
-    /// Draws what is due.
+    /// Draws what is due. What the training has queued before is not the picture's time.
     fn draw(&mut self, progress: &Progress) -> Result<()> {
         let (model, done) = (progress.training.algorithm(), progress.done);
-        if self.picture.due(self.now()) {
-            let first = lock(&self.shown).drawn.is_none();
-            // What the training has queued is not the picture's time.
+        let now = || self.opened.elapsed().as_secs_f64() * 1e3;
+        let images = model.sample_shape().len() == 3;
+        if (images || self.view.is_some()) && self.picture.due(now()) {
             self.device.wait()?;
-            let began = self.now();
-            let (picture, chains) = match &self.watch {
-                Some(watch) => pollster::block_on(async {
-                    let energies = watch.energies(model, &self.device).await?;
-                    Ok::<_, Error>((Some(watch::map(energies.as_deref())), watch.chains(model, POINTS).await?))
-                })?,
-                None => (pictures::preview(model, &self.bounds)?.into_iter().next().map(|(_, p)| p), Vec::new()),
-            };
-            if let Some(picture) = picture {
-                let png = picture.png();
-                let mut shown = lock(&self.shown);
-                (shown.png, shown.chains, shown.drawn) = (png, chains, Some(done));
-            }
-            // The first one compiles its kernels.
-            let ended = self.now();
-            self.picture.took(if first { ended } else { began }, ended);
+            let began = now();
+            let picture = self.picture(model);
+            self.picture.took(began, now());
+            let (png, chains) = picture?;
+            let mut shown = lock(&self.shown);
+            (shown.png, shown.chains, shown.drawn) = (png, chains, Some(done));
+            shown.trouble.clear();
         }
-        if let Some(watch) = &self.watch
-            && self.score.due(self.now())
+        if let Some(view) = &self.view
+            && self.score.due(now())
         {
             self.device.wait()?;
-            let began = self.now();
-            let sw2 = pollster::block_on(watch.score(model, done))?;
-            lock(&self.shown).sw2.push((done, sw2));
-            self.score.took(began, self.now());
+            let began = now();
+            let sw2 = pollster::block_on(view.score(model, done));
+            self.score.took(began, now());
+            lock(&self.shown).sw2.push((done, sw2?));
         }
         Ok(())
     }
+
+    /// The map of the energy and where chains are, or a grid of images.
+    fn picture(&self, model: &dyn Algorithm) -> Result<(Vec<u8>, Vec<f32>)> {
+        match &self.view {
+            Some(view) => pollster::block_on(async {
+                let energies = view.energies(model, &self.device).await?;
+                Ok((watch::map(energies.as_deref()).png(), view.chains(model, POINTS).await?))
+            }),
+            None => {
+                let pictures = pictures::samples(model, &self.bounds, &Key::new(0).named("pictures"))?;
+                Ok((pictures.first().map(|(_, picture)| picture.png()).unwrap_or_default(), Vec::new()))
+            }
+        }
+    }
 }
 
-/// Answers a request of the page. Names of other hosts are refused, so that no other page can read this one under its own name.
+/// Answers a request of the page. Names of other hosts, and what pages of others ask for, are refused.
 fn answer(request: Request, shown: &Mutex<Shown>) {
-    let host = request.headers().iter().find(|header| header.field.equiv("Host"));
-    let name = host.and_then(|host| host.value.as_str().split(':').next()).unwrap_or_default();
+    let header = |name: &'static str| {
+        let found = request.headers().iter().find(|header| header.field.equiv(name));
+        found.map_or("", |header| header.value.as_str())
+    };
+    // The crate would wait for the body, and make room for as many bytes as the header says.
+    if request.body_length().is_some_and(|bytes| bytes > 0) || !header("Transfer-Encoding").is_empty() {
+        return std::mem::forget(request);
+    }
+    let host = header("Host").split(':').next().unwrap_or_default();
+    let ours =
+        ["127.0.0.1", "localhost"].contains(&host) && ["", "none", "same-origin"].contains(&header("Sec-Fetch-Site"));
     let (code, kind, body) = match request.url().split('?').next().unwrap_or_default() {
-        _ if !["127.0.0.1", "localhost"].contains(&name) => (403, "text/plain", b"only from this machine".to_vec()),
+        _ if !ours => (403, "text/plain", b"only from this machine".to_vec()),
         _ if *request.method() != Method::Get => (405, "text/plain", b"this page only shows".to_vec()),
         "/" => (200, "text/html; charset=utf-8", include_bytes!("../web/index.html").to_vec()),
         "/ebm.js" => (200, "text/javascript", include_bytes!("../web/served.js").to_vec()),

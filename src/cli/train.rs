@@ -3,7 +3,7 @@
 use super::choose_device::choose_device;
 use super::output::say;
 use super::progress;
-use super::serve::ServeArgs;
+use super::serve::{Listening, ServeArgs};
 use crate::bench::Roofs;
 use crate::check;
 use crate::error::{Error, Result};
@@ -77,9 +77,11 @@ pub fn train(registry: &Registry, args: &TrainArgs) -> Result<()> {
     overrides.extend(args.seed.map(|s| format!("seed={s}")));
     let config = RunConfig::load(registry, &args.preset, &overrides)?;
     let device = choose_device(args.device.as_deref())?;
+    let page = args.serve.listen()?;
     match args.profile {
+        Some(_) if page.is_some() => Err(Error::setting("--serve shows a training, and --profile does not train")),
         Some(steps) => profile(registry, &config, &device, steps, args.json),
-        None => run(Session::create(registry, config, &device, args.out.as_deref())?, &args.serve),
+        None => run(Session::create(registry, config, &device, args.out.as_deref())?, page),
     }
 }
 
@@ -108,6 +110,7 @@ fn quoted(text: &str) -> String {
 
 pub fn resume(registry: &Registry, args: &ResumeArgs) -> Result<()> {
     let device = choose_device(args.device.as_deref())?;
+    let page = args.serve.listen()?;
     let mut session = Session::open(registry, &args.dir, &device)?;
     let done = session.training.done();
     let steps = args.steps.unwrap_or(session.config.trainer.steps);
@@ -130,7 +133,7 @@ pub fn resume(registry: &Registry, args: &ResumeArgs) -> Result<()> {
         _ if done == steps => say!("{} has done its {done} iterations", args.dir.display())?,
         _ => say!("continuing {} after {done} iterations", args.dir.display())?,
     }
-    run(session, &args.serve)
+    run(session, page)
 }
 
 pub fn demo(registry: &Registry, args: &DemoArgs) -> Result<()> {
@@ -138,17 +141,18 @@ pub fn demo(registry: &Registry, args: &DemoArgs) -> Result<()> {
     // The f64 host loops train a smaller net.
     let preset = if matches!(device, Device::Oracle) { "cd/eight-gaussians-small" } else { "cd/eight-gaussians" };
     let config = RunConfig::load(registry, preset, &[])?;
-    run(Session::create(registry, config, &device, args.out.as_deref())?, &args.serve)
+    let page = args.serve.listen()?;
+    run(Session::create(registry, config, &device, args.out.as_deref())?, page)
 }
 
 /// Trains, then scores and reports.
-fn run(mut session: Session, serve: &ServeArgs) -> Result<()> {
+fn run(mut session: Session, page: Option<Listening>) -> Result<()> {
     let folder = session.run.root().display().to_string();
     say!("{} on {} -> {folder}", session.config.preset, session.device)?;
     let sizes = session.algorithm().sizes().into_iter().map(|(net, count)| format!("{net} of {count} parameters"));
     say!("{}", sizes.collect::<Vec<_>>().join(", "))?;
     let (start, from) = (std::time::Instant::now(), session.training.done());
-    let page = serve.open(&session)?;
+    let page = page.map(|page| page.show(&session)).transpose()?;
     progress::train(&mut session, page)?;
     let seconds = start.elapsed().as_secs_f64();
     let memory = match &session.device {

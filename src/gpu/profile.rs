@@ -61,7 +61,7 @@ impl Profiler {
             let keys = commands.iter().map(Key::of).collect();
             let readable = Mapping::of(&backend.device, timer.readable);
             self.unread.push((keys, readable, backend.queue.get_timestamp_period().into()));
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(not(target_arch = "wasm32"))]
             pollster::block_on(self.read());
             return;
         }

@@ -111,6 +111,9 @@ impl Attempt<'_> {
             |line: &&str| ["struct Params", "@group", "@compute", "fn main"].iter().any(|d| line.starts_with(d));
         match stub.lines().filter(declares).find(|line| !self.text.lines().any(|l| l.trim_end() == *line)) {
             Some(line) => Err(format!("this line must stay as it was: {line}")),
+            None if self.text.contains("arrayLength") => {
+                Err("arrays are longer here than what they hold: take the sizes in p, not arrayLength".into())
+            }
             None => {
                 let values = launch(self.device, self.text.into(), uniforms, inputs, results, workgroups)?;
                 Ok(Got { values, place: Place::Number })
@@ -136,9 +139,10 @@ pub fn judge(got: &Got, want: &[f32], mistakes: &[(Vec<f32>, &str)]) -> Checked 
     let (place, value) = (got.place(first), got.values[first]);
     Err(match value {
         _ if value == UNWRITTEN => format!("{place} was never written"),
-        _ if value.is_nan() => {
-            format!("{place} is not a number: something was read beyond the end of an array, or 0 was divided by 0")
-        }
+        _ if value.is_nan() => match got.place {
+            Place::Call(..) => format!("{place} is not a number: 0 / 0, or a root or logarithm of a negative number"),
+            _ => format!("{place} is not a number: something was read beyond the end of an array, or 0 / 0"),
+        },
         _ => format!("{place} is {value} and should be {}", want[first]),
     })
 }
@@ -159,7 +163,7 @@ fn launch(
     let Some(gpu) = device.gpu() else {
         return Err(format!("a kernel needs a GPU to run on, not the f64 device; if there is none, {INSTALL_HINT}"));
     };
-    Validated::new(&text).map_err(|why| refusal(&why))?;
+    Validated::new(&text).map_err(|why| refusal(&why, &text))?;
     // A process checks a handful of texts; the device knows each by a name of its own.
     let mut hash = DefaultHasher::new();
     text.hash(&mut hash);
@@ -177,11 +181,11 @@ fn launch(
 }
 
 /// What the compiler found, where, and for the commonest slip what to do.
-fn refusal(why: &str) -> String {
+fn refusal(why: &str, text: &str) -> String {
     let lines: Vec<&str> = why.lines().map(str::trim).collect();
     let number = lines.iter().find_map(|line| line.split_once("wgsl:")?.1.split(':').next()?.parse::<usize>().ok());
-    let source = lines.iter().find_map(|line| line.split_once(" │ ").map(|(_, source)| source.trim()));
-    let place = number.zip(source).map(|(n, source)| format!(" in line {n}: {source}")).unwrap_or_default();
+    let source = |n: usize| Some(format!(" in line {n}: {}", text.lines().nth(n.checked_sub(1)?)?.trim()));
+    let place = number.and_then(source).unwrap_or_default();
     if why.contains("Sint") && why.contains("Uint") {
         return format!("an i32 meets a u32; 0 is an i32 here, write 0u for the u32{place}");
     }
@@ -205,7 +209,8 @@ mod tests {
     use super::*;
 
     fn refused(line: &str) -> String {
-        refusal(&Validated::new(&format!("fn f(n: u32) {{\n{line}\n}}")).err().unwrap())
+        let text = format!("fn f(n: u32) {{\n{line}\n}}");
+        refusal(&Validated::new(&text).err().unwrap(), &text)
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub fn preview(model: &dyn Model, bounds: &[[f64; 2]]) -> Result<Vec<(String, Pi
     Ok(list)
 }
 
-fn samples(model: &dyn Model, bounds: &[[f64; 2]], key: &Key) -> Result<Vec<(String, Picture)>> {
+/// [`preview`] without the stages.
+pub fn samples(model: &dyn Model, bounds: &[[f64; 2]], key: &Key) -> Result<Vec<(String, Picture)>> {
     match model.sample_shape() {
         [2] => {
             let samples = model.preview(POINTS, key)?;

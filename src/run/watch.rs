@@ -1,5 +1,4 @@
-//! What is looked at while a training runs, on the page in a browser and on the one that [`serve`](crate::cli) shows: chains on
-//! the map of the energy, their distance from the data, the kernels of an iteration. Nothing here changes the training.
+//! What is looked at while a training runs, in a browser or by `--serve`: chains on the map of the energy, their distance from the data, the kernels of an iteration. Nothing here changes the training.
 
 use crate::data::Dataset;
 use crate::error::Result;
@@ -16,7 +15,7 @@ const SCORED: usize = 2000;
 const PROJECTIONS: usize = 100;
 
 /// A training on points in the plane, as it is looked at.
-pub struct Watch {
+pub struct View {
     /// What is drawn.
     pub bounds: Bounds,
     /// Points of the data's law.
@@ -24,11 +23,11 @@ pub struct Watch {
     seed: u64,
 }
 
-impl Watch {
+impl View {
     /// Looks at a training on `data [n, 2]` (held-out, where there are such) within `bounds`.
-    pub fn new(data: &Dataset, bounds: Bounds, seed: u64) -> Watch {
+    pub fn new(data: &Dataset, bounds: Bounds, seed: u64) -> View {
         let shown = Key::new(seed).named("shown").permutation(data.len());
-        Watch { bounds, truth: data.rows(&shown[..SCORED.min(shown.len())]), seed }
+        View { bounds, truth: data.rows(&shown[..SCORED.min(shown.len())]), seed }
     }
 
     /// At most `n` points of the data.
@@ -58,7 +57,7 @@ impl Watch {
     }
 }
 
-/// The colours of a map of [`Watch::energies`]: the likely, low end in blue. White without energies.
+/// The colours of a map of [`View::energies`]: the likely, low end in blue. White without energies.
 pub fn map(energies: Option<&[f32]>) -> Picture {
     let mut picture = Picture::new(CELLS, CELLS, [255; 3]);
     let Some(energies) = energies else { return picture };
@@ -78,12 +77,13 @@ pub struct Pace {
     every: f64,
     share: f64,
     next: f64,
+    done: bool,
 }
 
 impl Pace {
     /// Due at once, and then every so many milliseconds, or less often, so that it takes at most `share` of the time.
     pub fn every(milliseconds: f64, share: f64) -> Pace {
-        Pace { every: milliseconds, share, next: 0.0 }
+        Pace { every: milliseconds, share, next: 0.0, done: false }
     }
 
     /// Whether it is due.
@@ -91,9 +91,11 @@ impl Pace {
         now >= self.next
     }
 
-    /// It was done from `began` to `ended`.
+    /// It was done from `began` to `ended`. The first time is not charged: it compiles kernels.
     pub fn took(&mut self, began: f64, ended: f64) {
-        self.next = ended + self.every.max((ended - began) * (1.0 / self.share - 1.0));
+        let rest = if self.done { (ended - began) * (1.0 / self.share - 1.0) } else { 0.0 };
+        self.next = ended + self.every.max(rest);
+        self.done = true;
     }
 }
 
@@ -121,6 +123,10 @@ impl Dispatched {
 /// The kernels of an iteration; none before the first one has run. `profile` is of one iteration, and times of kernels that ran
 /// more often in it, because of a picture or a checkpoint, are left out.
 pub fn kernels(training: &Training, device: &Device, profile: Option<&ProfileReport>) -> Vec<Dispatched> {
+    let dispatches = training.kernels();
+    if dispatches.is_empty() {
+        return Vec::new();
+    }
     let compiled = device.gpu().map(|gpu| gpu.kernels()).unwrap_or_default();
     let dispatched = |(name, times): (String, usize)| {
         let rows = profile.iter().flat_map(|report| &report.rows).filter(|row| row.name == name);
@@ -132,7 +138,7 @@ pub fn kernels(training: &Training, device: &Device, profile: Option<&ProfileRep
             name,
         }
     };
-    training.kernels().into_iter().map(dispatched).collect()
+    dispatches.into_iter().map(dispatched).collect()
 }
 
 #[cfg(test)]
@@ -156,7 +162,7 @@ mod tests {
         let mut pace = Pace::every(100.0, 0.1);
         let due = |pace: &Pace| (0..2000).find(|&ms| pace.due(f64::from(ms))).unwrap();
         assert_eq!(due(&pace), 0);
-        pace.took(10.0, 12.0);
+        pace.took(0.0, 12.0);
         assert_eq!(due(&pace), 112);
         pace.took(112.0, 152.0); // a tenth of 400
         assert_eq!(due(&pace), 512);

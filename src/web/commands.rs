@@ -35,7 +35,7 @@ impl Page {
             Command::Set(assignment) => self.change(self.with(&assignment)?).await,
             Command::Settings(text) => self.change(RunConfig::parse(&self.registry, "config.toml", &text, &[])?).await,
             Command::Paint(at) if self.painting => {
-                let bounds = self.live.watch.bounds;
+                let bounds = self.live.view.bounds;
                 let place = |part: f32, [low, high]: [f32; 2]| low + part * (high - low);
                 spray(&mut self.drawing.borrow_mut(), [place(at[0], bounds.x), place(at[1], bounds.y)]);
                 self.draw_points();
@@ -130,7 +130,7 @@ impl Page {
     fn paint_mode(&mut self) -> Result<()> {
         self.set_running(false);
         self.painting = true;
-        self.live.watch.bounds = live::canvas();
+        self.live.view.bounds = live::canvas();
         self.shown.chains.clear();
         view::map(&dom::element("map"), None);
         self.draw_points();

@@ -4,7 +4,7 @@ use crate::data::{Dataset, Split, Toy, Values};
 use crate::error::{Error, Result};
 use crate::io::Checkpoint;
 use crate::plot::Bounds;
-use crate::run::watch::{self, Dispatched, Watch};
+use crate::run::watch::{self, Dispatched, View};
 use crate::run::{self, Registry, RunConfig};
 use crate::tensor::Device;
 use crate::train::{Report, Training};
@@ -39,7 +39,7 @@ fn drawn(points: &[[f32; 2]]) -> Result<Dataset> {
 /// A training under way, and what it is held against.
 pub struct Live {
     pub config: RunConfig,
-    pub watch: Watch,
+    pub view: View,
     training: Training,
     device: Device,
     registry: Registry,
@@ -53,9 +53,9 @@ impl Live {
             let ends = toy.bounds().map(|end| end as f32);
             Bounds { x: ends, y: ends }
         });
-        let watch = Watch::new(&data, bounds, config.seed);
+        let view = View::new(&data, bounds, config.seed);
         let training = run::build(registry, &config, device)?;
-        Ok(Live { config, watch, training, device: device.clone(), registry: registry.clone() })
+        Ok(Live { config, view, training, device: device.clone(), registry: registry.clone() })
     }
 
     /// The same training with other settings: its state goes on where it fits them. Says whether it did.
@@ -90,17 +90,17 @@ impl Live {
 
     /// Where chains are now.
     pub async fn chains(&self, n: usize) -> Result<Vec<f32>> {
-        self.watch.chains(self.training.algorithm(), n).await
+        self.view.chains(self.training.algorithm(), n).await
     }
 
     /// The energy on the cells of the map; nothing for a model that has none.
     pub async fn energies(&self) -> Result<Option<Vec<f32>>> {
-        self.watch.energies(self.training.algorithm(), &self.device).await
+        self.view.energies(self.training.algorithm(), &self.device).await
     }
 
     /// SW2 of chains, as they are, from the data.
     pub async fn score(&self) -> Result<f64> {
-        self.watch.score(self.training.algorithm(), self.done()).await
+        self.view.score(self.training.algorithm(), self.done()).await
     }
 
     /// Whether an iteration has run, so that its metrics and kernels are known.
@@ -113,7 +113,7 @@ impl Live {
         watch::kernels(&self.training, &self.device, None)
     }
 
-    /// The same with their times, from one more iteration.
+    /// The same with the times of an iteration, after one that compiles.
     pub async fn timed_kernels(&mut self) -> Result<Vec<Dispatched>> {
         let gpu = self.device.gpu().filter(|gpu| gpu.profile().timestamps).cloned();
         let gpu = gpu

@@ -179,8 +179,8 @@ impl Page {
     /// The points over the map.
     pub fn draw_points(&self) {
         let drawn = self.drawing.borrow();
-        let data = if self.painting { drawn.as_flattened() } else { self.live.watch.data(SHOWN) };
-        view::points(&dom::element("points"), self.live.watch.bounds, data, &self.shown.chains);
+        let data = if self.painting { drawn.as_flattened() } else { self.live.view.data(SHOWN) };
+        view::points(&dom::element("points"), self.live.view.bounds, data, &self.shown.chains);
     }
 
     /// Numbers and curves.

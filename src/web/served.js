@@ -4,14 +4,15 @@ const element = (id) => document.getElementById(id);
 const json = async (name) => (await fetch(name)).json();
 const EVERY = 1000;
 
-let state, metrics = {}, kernels = [], drawn = null, before = null;
+let state, metrics = {}, kernels = [], listed = 0, drawn = null, before = null;
 
 export default async function start() {
   state = await json("state.json");
   document.title = `ebm: ${state.preset}`;
   document.querySelector("h1").textContent = `${state.preset}, seed ${state.seed}, on ${state.data}`;
-  element("adapter").textContent = state.adapter;
+  document.querySelector("header p").textContent = `Trained by the command line on ${state.adapter}.`;
   element("toml").value = state.config;
+  element("toml").previousElementSibling.textContent = "The run's config.toml.";
   for (const control of document.querySelectorAll("button, input, textarea, select"))
     control.disabled = !["metric", "kernel"].includes(control.id);
   for (const id of ["density", "preset", "lr", "langevin", "stepsize", "seed"]) element(id).parentElement.hidden = true;
@@ -22,26 +23,30 @@ export default async function start() {
   element("metric").addEventListener("change", show);
   element("kernel").addEventListener("change", (event) => (element("wgsl").textContent = kernels[event.target.selectedIndex].wgsl));
   addEventListener("resize", show);
-  while (await turn()) await new Promise((wake) => setTimeout(wake, EVERY));
+  for (;;) {
+    await turn();
+    await new Promise((wake) => setTimeout(wake, EVERY));
+  }
 }
 
-// Asks and shows; whether the run is still there.
+// Asks and shows.
 async function turn() {
   try {
-    state = await json("state.json");
+    const now = await json("state.json");
     metrics = columns(await (await fetch("metrics.csv")).text());
-    if (!kernels.length || kernels.some((kernel) => kernel.ms === null)) list(await json("kernels.json"));
-    if (state.drawn !== drawn) await picture(state.drawn);
+    if (now.listed !== listed) list(await json("kernels.json"), now.listed);
+    if (now.drawn !== drawn) await picture(now.drawn);
+    state = now;
   } catch {
     say(`The run has ended, or was stopped, after ${state.done} iterations.`);
-    return false;
+    return;
   }
   const now = performance.now();
   if (before && state.done > before.done) element("rate").textContent = (((state.done - before.done) / (now - before.at)) * 1e3).toFixed(1);
-  if (!before || now - before.at > 5000) before = { done: state.done, at: now };
-  say(state.trouble || (state.done < state.steps ? `Training: ${state.done} of ${state.steps} iterations.` : "All iterations are done; scores follow."));
+  if (!before || state.done < before.done || now - before.at > 5000) before = { done: state.done, at: now };
+  const progress = state.done < state.steps ? `Training: ${state.done} of ${state.steps} iterations.` : "All iterations are done; scores follow.";
+  say(state.trouble ? `${progress} No picture: ${state.trouble}` : progress);
   show();
-  return true;
 }
 
 function say(text) {
@@ -55,10 +60,10 @@ function columns(text) {
   return Object.fromEntries(names.map((name, i) => [name, of(i)]).slice(2));
 }
 
-function list(found) {
+function list(found, revision) {
   const select = element("kernel"), chosen = select.selectedIndex;
   const time = (kernel) => (kernel.ms === null ? "" : `, ${kernel.ms.toFixed(2)} ms`);
-  kernels = found;
+  [kernels, listed] = [found, revision];
   select.replaceChildren(...kernels.map((kernel) => new Option(`${kernel.times} × ${kernel.name}${time(kernel)}`)));
   select.selectedIndex = chosen;
 }
@@ -73,16 +78,16 @@ async function picture(iteration) {
 
 function show() {
   const names = Object.keys(metrics), select = element("metric");
-  if (names.length !== select.options.length) {
+  if (names.join() !== [...select.options].map((option) => option.value).join()) {
     select.replaceChildren(...names.map((name) => new Option(name)));
     select.value = names.includes("energy_gap") ? "energy_gap" : names[0];
   }
   element("done").textContent = state.done;
   element("frame").textContent = state.drawn ?? "–";
   const last = (points) => (points?.length ? points.at(-1)[1] : undefined);
-  element("sw2").textContent = last(state.sw2)?.toFixed(3) ?? "–";
+  element("sw2").textContent = last(state.sw2.filter((point) => point[1] !== null))?.toFixed(3) ?? "–";
   element("value").textContent = last(metrics[select.value])?.toFixed(6) ?? "";
-  curve(element("curve-sw2"), state.sw2);
+  curve(element("curve-sw2"), state.sw2.filter((point) => point[1] !== null));
   curve(element("curve-metric"), metrics[select.value] ?? []);
   if (state.bounds) points();
 }
@@ -99,6 +104,7 @@ function points() {
   for (const [color, all] of [["#e08a00", state.points], ["#111", state.chains]]) {
     draw.fillStyle = color;
     for (let i = 0; i < all.length; i += 2) {
+      if (all[i] === null || all[i + 1] === null) continue; // JSON has no NaN
       const x = ((all[i] - left) / (right - left)) * width, y = (1 - (all[i + 1] - low) / (high - low)) * height;
       draw.fillRect(x - size / 2, y - size / 2, size, size);
     }
@@ -110,7 +116,7 @@ function curve(canvas, all) {
   const [draw, width, height] = pen(canvas);
   if (!all.length) return;
   const values = all.slice(Math.floor(all.length / 20)).map((point) => point[1]).concat(0);
-  const low = Math.min(...values), high = Math.max(...values), end = Math.max(all.at(-1)[0], 1);
+  const low = values.reduce((a, b) => Math.min(a, b)), high = values.reduce((a, b) => Math.max(a, b)), end = Math.max(all.at(-1)[0], 1);
   const size = Math.min(Math.max(height / 9, 10), 26), room = 0.8 * size;
   const y = (value) => room + ((high - value) / Math.max(high - low, 1e-9)) * (height - 2 * room);
   const line = (color, thick, path) => {

@@ -78,18 +78,36 @@ fn a_page_shows_the_run_to_this_machine_alone_and_changes_nothing() {
     assert_eq!(status("GET", "/config.toml", &host), 404);
     assert_eq!(status("GET", "/state.json", "elsewhere.example"), 403);
     assert_eq!(status("GET", "/state.json", "127.0.0.1.example:80"), 403);
+    let mut foreign = TcpStream::connect(&host).unwrap();
+    write!(
+        foreign,
+        "GET /state.json HTTP/1.1\r\nHost: {host}\r\nSec-Fetch-Site: cross-site\r\nConnection: close\r\n\r\n"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    foreign.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    // A body that never comes is not waited for, and no room is made for it.
+    let mut endless = TcpStream::connect(&host).unwrap();
+    write!(endless, "GET / HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9000000000000000000\r\n\r\n").unwrap();
+    let drawn = now["drawn"].as_u64().unwrap();
+    while state(&host)["done"].as_u64().unwrap() < drawn + 5 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
     drop(run);
 
-    // The first rows are those of a run that nobody watches.
-    assert!(train("alone", &["--steps", "3"]).output().unwrap().status.success());
+    // The numbers are those of a run that nobody watches, also after pictures.
+    let steps = (drawn + 5).to_string();
+    assert!(train("alone", &["--steps", &steps]).output().unwrap().status.success());
     let rows = |out: &str| -> Vec<String> {
         let text = std::fs::read_to_string(folder.join(out).join("metrics.csv")).unwrap();
         // Without the seconds.
         let row = |line: &str| {
             line.split(',').enumerate().filter(|(i, _)| *i != 1).map(|(_, v)| v).collect::<Vec<_>>().join(",")
         };
-        text.lines().take(4).map(row).collect()
+        text.lines().take(drawn as usize + 6).map(row).collect()
     };
+    assert_eq!(rows("watched").len(), drawn as usize + 6);
     assert_eq!(rows("watched"), rows("alone"));
     std::fs::remove_dir_all(folder).unwrap();
 }
@@ -106,5 +124,5 @@ fn a_port_that_is_taken_is_one_line() {
     let line = stderr.lines().find(|line| line.starts_with("error:")).unwrap();
     assert!(line.contains(&format!("--serve {port}")) && line.contains("another port"), "{line}");
     assert_eq!(output.status.code(), Some(1));
-    std::fs::remove_dir_all(folder).unwrap();
+    assert!(!folder.exists(), "nothing is begun");
 }
