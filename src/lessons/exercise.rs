@@ -182,26 +182,31 @@ fn launch(
 
 /// What the compiler found, where, and for the commonest slip what to do.
 fn refusal(why: &str, text: &str) -> String {
-    let lines: Vec<&str> = why.lines().map(str::trim).collect();
-    let number = lines.iter().find_map(|line| line.split_once("wgsl:")?.1.split(':').next()?.parse::<usize>().ok());
     let source = |n: usize| Some(format!(" in line {n}: {}", text.lines().nth(n.checked_sub(1)?)?.trim()));
-    let place = number.and_then(source).unwrap_or_default();
+    let place = line_of(why).and_then(source).unwrap_or_default();
     if why.contains("Sint") && why.contains("Uint") {
         return format!("an i32 meets a u32; 0 is an i32 here, write 0u for the u32{place}");
     }
-    let first = lines.first().copied().unwrap_or_default().trim_start_matches("error: ");
+    let first = why.lines().next().unwrap_or_default().trim_start_matches("error: ");
     // Of an invalid function the last line says why.
-    let reason = match lines.iter().rev().find(|line| line.contains(" = ")) {
+    let reason = match why.lines().rev().find(|line| line.contains(" = ")) {
         Some(line) if first.contains("invalid") => line.rsplit(" = ").next().unwrap_or(first),
         _ => first,
     };
     format!("{reason}{place}")
 }
 
-/// A message of a compiler or parser without its drawing of the place.
-fn one_line(text: &str) -> String {
-    let lines = text.lines().map(|line| line.trim_matches(|c: char| c.is_whitespace() || "│┌─^".contains(c)));
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+/// The line that the drawing of a message points at: where it names an expression, else where it begins.
+fn line_of(why: &str) -> Option<usize> {
+    let mut above = None;
+    for line in why.lines() {
+        match line.split_once(" │").and_then(|(number, _)| number.trim().parse().ok()) {
+            Some(number) => above = Some(number),
+            None if line.contains('^') && line.contains("Expression") => return above,
+            None => {}
+        }
+    }
+    why.split_once("wgsl:")?.1.split(':').next()?.parse().ok()
 }
 
 #[cfg(test)]
