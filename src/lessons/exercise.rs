@@ -209,6 +209,11 @@ fn line_of(why: &str) -> Option<usize> {
     why.split_once("wgsl:")?.1.split(':').next()?.parse().ok()
 }
 
+/// A message of several lines in one.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
