@@ -33,7 +33,7 @@ use crate::autodiff::{grad, grad_graph};
 use crate::error::{Error, Result};
 use crate::nn::{Params, Scope};
 use crate::ops::langevin::LangevinStep;
-use crate::tensor::{Key, Tensor};
+use crate::tensor::{Key, Tensor, with_grad};
 use serde::{Deserialize, Serialize};
 
 /// An energy function `E(x): [N, ...] -> [N]`.
@@ -46,12 +46,14 @@ pub trait Energy {
         self.value_and_gradient(x).1
     }
 
-    /// The energies `[N]` and `dE/dx` from one forward pass, both constants.
+    /// The energies `[N]` and `dE/dx` from one forward pass, both constants; also within [`no_grad`](crate::tensor::no_grad).
     fn value_and_gradient(&self, x: &Tensor) -> (Tensor, Tensor) {
-        let x = x.tracked();
-        let energy = self.energy(&x);
-        let gradient = grad(&energy, &[&x]).remove(0);
-        (energy.detach(), gradient)
+        with_grad(|| {
+            let x = x.tracked();
+            let energy = self.energy(&x);
+            let gradient = grad(&energy, &[&x]).remove(0);
+            (energy.detach(), gradient)
+        })
     }
 
     /// `dE/dx` with the history of how it was made: for losses that contain the score, and for gradients through a sampler.

@@ -13,7 +13,7 @@ pub(crate) use called::{called, calling};
 pub use device::Device;
 pub use key::{Key, normal_at, philox, to_unit};
 pub(crate) use node::Paused;
-pub use node::{Backward, Node, no_grad, recording};
+pub use node::{Backward, Node, no_grad, recording, with_grad};
 pub use shape::{Axis, Shape};
 pub use state::{CapturedStep, Var};
 

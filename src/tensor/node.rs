@@ -49,7 +49,13 @@ pub fn no_grad<T>(f: impl FnOnce() -> T) -> T {
     f()
 }
 
-/// No history is recorded until it is dropped.
+/// Runs `f` with history, also within [`no_grad`]: a gradient is one wherever it is asked for.
+pub fn with_grad<T>(f: impl FnOnce() -> T) -> T {
+    let _paused = Paused(RECORDING.replace(true));
+    f()
+}
+
+/// Whether history is recorded is as before when this is dropped.
 pub(crate) struct Paused(bool);
 
 impl Paused {

@@ -108,6 +108,9 @@ fn scores_by_level_are_those_of_noised_samples() {
         let want = differences.iter().map(|(a, b)| ((a[i] - b[i]) / (2.0 * h)).powi(2)).sum::<f64>().sqrt();
         assert!((slope[i] - want).abs() < 1e-4 * want.max(1.0), "{} {want}", slope[i]);
     }
+    // The same figures where no history is recorded, as scores of many samples are computed.
+    let unrecorded = no_grad(|| of("gradient"));
+    assert_eq!(unrecorded, slope);
     let dir = folder.to_str().unwrap();
     let refused = |score: &str| cli::error(&["ood", dir, "--device", "oracle", "--out", "uniform", "--score", score]);
     assert!(refused("level-7").contains("this model has levels 1 to 6"));
