@@ -56,6 +56,7 @@ pub const INCLUDES: &[Source] = &[
     shader!("norm/together.wgsl"),
     shader!("norm/quad.wgsl"),
     shader!("norm/scalar.wgsl"),
+    shader!("norm/singular.wgsl"),
     shader!("pool/resize_weights.wgsl"),
     shader!("langevin/chain.wgsl"),
     shader!("langevin/share_nothing.wgsl"),

@@ -1,7 +1,7 @@
 //! Constraints on weights and activations: spectral normalisation, weight standardisation, dropout.
 
 use super::{Init, Scope};
-use crate::tensor::{Key, Tensor, Var, no_grad};
+use crate::tensor::{Key, Tensor, Var};
 
 /// Spectral normalisation (Miyato et al. 2018): `w / sigma(w)`, with sigma the largest singular value of the weight as
 /// a matrix `[O, rest]`, estimated by power iteration with a vector kept between steps.
@@ -19,16 +19,15 @@ impl SpectralNorm {
     }
 
     /// One step of power iteration, `u = w w^T u / |w w^T u|`; call once per training step.
+    #[track_caller]
     pub fn update(&self, w: &Tensor) {
-        let w = rows(w);
-        self.u.set(no_grad(|| unit(&self.u.get().matmul(&w).matmul_t(&w))));
+        self.u.set(w.spectral_step(&self.u.get()));
     }
 
-    /// `w / |w^T u|`. With `v = w^T u / |w^T u|` this is `w / (u^T w v)`, and its gradient is the one with u and v held
-    /// constant: it flows through w alone.
+    /// [`Tensor::spectral_norm`] with this estimate.
     #[track_caller]
     pub fn apply(&self, w: &Tensor) -> Tensor {
-        w / &self.u.get().matmul(&rows(w)).square().sum().sqrt()
+        w.spectral_norm(&self.u.get())
     }
 }
 

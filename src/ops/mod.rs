@@ -64,6 +64,7 @@ pub mod scan;
 pub mod schedule;
 pub mod softmax;
 pub mod sort;
+pub mod spectral;
 pub mod unary;
 
 pub use case::{Case, Input};
@@ -174,6 +175,7 @@ pub fn list() -> Vec<Entry> {
         entry("scan", scan::cases),
         entry("softmax", softmax::cases),
         entry("norm", norm::cases),
+        entry("spectral", spectral::cases),
         entry("resize", resize::cases),
         entry("distance", distance::cases),
         entry("attention", attention::cases),

@@ -87,6 +87,8 @@ const CALLS: &[Call] = &[
     ("sum_to", || drop_(x(&[2]).sum_to([2, 2]))),
     ("softmax", || drop_(x(&[2]).softmax(1))),
     ("log_softmax", || drop_(x(&[]).log_softmax(-1))),
+    ("spectral_norm", || drop_(x(&[2, 3]).spectral_norm(&x(&[1, 3])))),
+    ("spectral_step", || drop_(x(&[]).spectral_step(&x(&[1, 1])))),
     ("reshape", || drop_(x(&[2]).reshape([3]))),
     ("reshape", || drop_(x(&[0]).reshape([1 << 40, 1 << 40]))),
     ("squeeze", || drop_(x(&[2]).squeeze(0))),
