@@ -11,9 +11,8 @@ use crate::plot::{self, Curves, Picture};
 use crate::run::evaluation::{self, Effort};
 use crate::run::{Registry, RunConfig, Scores, Session, build, pictures};
 use crate::tensor::{Device, Key};
-use crate::train::SampleRequest;
+use crate::train::{SampleRequest, Training};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry as MapEntry;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use toml::{Table as Toml, Value};
@@ -36,6 +35,8 @@ pub struct CompareStudy {
 pub const DATA: [&str; 3] = ["eight-gaussians", "checkerboard", "two-spirals"];
 /// Points of each of them.
 const POINTS: usize = 50_000;
+/// Samples of a score and in a picture, and those that dispatches are counted of.
+const SAMPLES: usize = 5000;
 
 /// An algorithm, and the presets that it is made of: for each density its own, or the first one on other data.
 struct Entry {
@@ -76,8 +77,14 @@ pub struct Row {
 
 struct Done {
     scores: Scores,
-    /// Dispatches of an iteration, and of 1000 samples; nothing on the oracle.
-    dispatches: Option<[f64; 2]>,
+    /// Of seed 0 alone.
+    shown: Option<Shown>,
+}
+
+struct Shown {
+    /// Dispatches of an iteration, and of [`SAMPLES`] samples; nothing on the oracle.
+    dispatches: Option<[u64; 2]>,
+    /// Energy, density, samples.
     picture: Picture,
 }
 
@@ -95,24 +102,28 @@ impl CompareStudy {
             let text = read_text(&file)?;
             study.budget = toml::from_str(&text).map_err(|e| Error::format(&file, "budget", e.to_string()))?;
         }
+        let mut timed = Vec::new();
         for data in study.data.clone() {
             for entry in &ENTRIES {
                 let config = study.settings(entry, &data, 0, registry)?;
-                let mut stages = vec![(entry.name.to_string(), config.clone())];
-                if let Some(init) = &config.init {
-                    let first = with_data(RunConfig::load(registry, &init.from, &[])?, &data);
-                    stages.push((format!("{}, start", entry.name), first));
-                }
+                let first = config.init.as_ref().map(|init| RunConfig::load(registry, &init.from, &[])).transpose()?;
+                let first = first.map(|first| (format!("{}, start", entry.name), with_data(first, &data)));
                 // What comes first takes a third of the time.
-                let shares = if stages.len() == 2 { vec![2.0 / 3.0, 1.0 / 3.0] } else { vec![1.0] };
-                for ((name, config), share) in stages.into_iter().zip(shares) {
+                let shares = if first.is_some() { [2.0 / 3.0, 1.0 / 3.0] } else { [1.0, 0.0] };
+                for ((name, config), share) in [(entry.name.into(), config)].into_iter().chain(first).zip(shares) {
                     let key = format!("{data}, {name}");
-                    if let MapEntry::Vacant(place) = study.budget.entry(key) {
-                        let each = seconds_of_an_iteration(registry, &config, device)?;
-                        place.insert(((seconds * share / each) as u64).max(10));
+                    if !study.budget.contains_key(&key) {
+                        timed.push((key, share, Timed::new(build(registry, &config, device)?, device)?));
                     }
                 }
             }
+        }
+        // In turn: a computer that is slow for a while is slow for all.
+        for _ in 0..ROUNDS {
+            timed.iter_mut().try_for_each(|(_, _, timed)| timed.some(device))?;
+        }
+        for (key, share, Timed { best, .. }) in timed {
+            study.budget.insert(key, ((seconds * share / best) as u64).max(10));
         }
         std::fs::create_dir_all(&study.out).map_err(|e| Error::file(&study.out, e))?;
         let text = toml::to_string(&study.budget).map_err(Error::setting)?;
@@ -132,19 +143,36 @@ fn with_data(config: RunConfig, data: &str) -> RunConfig {
 
 /// The density that a name of [`DATA`] stands for.
 fn toy(data: &str) -> &str {
-    if data == "checkerboard" { "checkerboard-b" } else { data }
+    if data == "checkerboard" { "checkerboard-a" } else { data }
 }
 
-/// The mean over some iterations after the first ones.
-fn seconds_of_an_iteration(registry: &Registry, config: &RunConfig, device: &Device) -> Result<f64> {
-    let mut training = build(registry, config, device)?;
-    let mut some = |n: usize| {
+/// How often iterations are timed, and how many.
+const ROUNDS: usize = 4;
+const ITERATIONS: usize = 6;
+
+/// A training whose iterations are timed.
+struct Timed {
+    training: Training,
+    /// Seconds of an iteration in the quickest round.
+    best: f64,
+}
+
+impl Timed {
+    /// The first iterations compile, and are not counted.
+    fn new(training: Training, device: &Device) -> Result<Timed> {
+        let mut timed = Timed { training, best: f64::INFINITY };
+        timed.some(device)?;
+        timed.best = f64::INFINITY;
+        Ok(timed)
+    }
+
+    fn some(&mut self, device: &Device) -> Result<()> {
         let start = Instant::now();
-        (0..n).for_each(|_| drop(pollster::block_on(training.advance())));
-        device.wait().map(|()| start.elapsed().as_secs_f64() / n as f64)
-    };
-    some(3)?;
-    some(20)
+        (0..ITERATIONS).for_each(|_| drop(pollster::block_on(self.training.advance())));
+        device.wait()?;
+        self.best = self.best.min(start.elapsed().as_secs_f64() / ITERATIONS as f64);
+        Ok(())
+    }
 }
 
 /// Multiplies every setting called `decay_from` or `decay_until`.
@@ -194,20 +222,10 @@ impl Study for CompareStudy {
     }
 
     fn row(&self, variant: Variant, session: Result<Session>) -> Result<Row> {
-        let Ok(mut session) = session else { return Ok(Row { variant, done: None }) };
-        let scores = evaluation::evaluate(&session, &Effort::default())?;
-        let model = session.algorithm();
-        let samples = model.sample(&SampleRequest::new(5000), &Key::new(0).named("pictures"))?.x;
-        let (name, bounds) = (variant.entry.name, session.bounds());
-        let picture = match model.energy() {
-            Ok(energy) => {
-                let title = format!("{name}: energy");
-                pictures::points_of(&title, &*energy, model.temperature(), &bounds, &samples)?
-            }
-            Err(_) => pictures::cloud(&format!("{name}: samples"), &bounds, &samples.to_vec()?),
-        };
-        let dispatches = dispatches(&mut session)?;
-        Ok(Row { variant, done: Some(Done { scores, dispatches, picture }) })
+        let Ok(session) = session else { return Ok(Row { variant, done: None }) };
+        let scores = evaluation::evaluate(&session, &Effort { points: SAMPLES, ..Effort::default() })?;
+        let shown = (variant.seed == 0).then(|| shown(variant.entry.name, &session)).transpose()?;
+        Ok(Row { variant, done: Some(Done { scores, shown }) })
     }
 
     fn line(&self, row: &Row) -> String {
@@ -219,7 +237,7 @@ impl Study for CompareStudy {
     /// `study.md`, `study.svg`, and for each density `DATA.png`, a row an algorithm: energy, density, samples of seed 0.
     fn write(&self, rows: &[Row]) -> Result<()> {
         let mut table = Table::new(
-            "data | algorithm | iterations | SW2 | floor | AUC | ceiling | grid KL | dispatches an iteration | dispatches for 10 000 samples",
+            "data | algorithm | iterations | SW2 | floor | AUC | ceiling | grid KL | dispatches an iteration | dispatches for 5000 samples",
         );
         let mut curves = Curves::new("SW2 by density (1: eight Gaussians, 2: checkerboard, 3: two spirals)").log_y();
         let mut lines: BTreeMap<&str, [Vec<f64>; 2]> = BTreeMap::new();
@@ -234,7 +252,9 @@ impl Study for CompareStudy {
                     let score = first.scores.scores.iter().find(|s| s.name == name);
                     score.and_then(|s| s.against.as_ref()).map_or("-".into(), |a| format!("{:.3}", a.value))
                 };
-                let counts = first.dispatches.map_or(["-".into(), "-".into()], |d| d.map(|d| format!("{d:.0}")));
+                let shown = first.shown.as_ref();
+                let counts = shown.and_then(|shown| shown.dispatches);
+                let counts = counts.map_or(["-".into(), "-".into()], |counts| counts.map(|count| count.to_string()));
                 let [iteration, samples] = counts;
                 let cells = [
                     data.clone(),
@@ -249,7 +269,7 @@ impl Study for CompareStudy {
                     samples,
                 ];
                 table.row(cells.to_vec());
-                all_pictures.push(first.picture.clone());
+                all_pictures.extend(shown.map(|shown| shown.picture.clone()));
                 let sw2 = column("sw2");
                 let line = lines.entry(entry.name).or_default();
                 line[0].push((place + 1) as f64);
@@ -267,19 +287,31 @@ impl Study for CompareStudy {
     }
 }
 
-/// Dispatches of an iteration, and of 10 000 samples.
-fn dispatches(session: &mut Session) -> Result<Option<[f64; 2]>> {
-    let Device::Gpu(gpu) = session.device.clone() else { return Ok(None) };
+/// Counts the dispatches of an iteration and of samples, and draws those.
+fn shown(name: &str, session: &Session) -> Result<Shown> {
     let mut training = build(&session.registry, &session.config, &session.device)?;
     drop(pollster::block_on(training.advance()));
+    let (_, iteration) = counted(&session.device, || Ok(pollster::block_on(training.advance())))?;
+    let (model, bounds) = (session.algorithm(), session.bounds());
+    let request = SampleRequest::new(SAMPLES);
+    let (drawn, sampling) = counted(&session.device, || model.sample(&request, &Key::new(0).named("pictures")))?;
+    let picture = match model.energy() {
+        Ok(energy) => {
+            let title = format!("{name}: energy");
+            pictures::points_of(&title, &*energy, model.temperature(), &bounds, &drawn.x)?
+        }
+        Err(_) => pictures::cloud(&format!("{name}: samples"), &bounds, &drawn.x.to_vec()?),
+    };
+    Ok(Shown { dispatches: iteration.zip(sampling).map(|(iteration, sampling)| [iteration, sampling]), picture })
+}
+
+/// Work, and its dispatches.
+fn counted<T>(device: &Device, work: impl FnOnce() -> Result<T>) -> Result<(T, Option<u64>)> {
+    let Device::Gpu(gpu) = device else { return Ok((work()?, None)) };
     gpu.profile_start();
-    drop(pollster::block_on(training.advance()));
-    gpu.wait()?;
-    let iteration = gpu.profile_stop().dispatches;
-    gpu.profile_start();
-    let samples = session.algorithm().sample(&SampleRequest::new(10_000), &Key::new(0))?;
-    drop(samples.x.to_vec()?);
-    Ok(Some([iteration, gpu.profile_stop().dispatches].map(|count| count as f64)))
+    let done = work();
+    let count = gpu.profile_stop().dispatches;
+    Ok((done?, Some(count)))
 }
 
 #[cfg(test)]
