@@ -1,7 +1,7 @@
 //! `--serve`: a page that shows a training while it runs. It listens on this machine alone and takes no orders.
 //!
 //! The page is the one of the browser (`src/web/index.html`), fed by a script in place of its WebAssembly. The training draws for it
-//! only while somebody looks, and spends at most a fiftieth of its time on that.
+//! only while somebody looks, and spends at most an eightieth of its time on that.
 
 use super::output::say;
 use crate::data::Split;
@@ -27,8 +27,8 @@ pub struct ServeArgs {
 const ATTENTION: Duration = Duration::from_secs(5);
 /// Points of the data and chains that are drawn.
 const POINTS: usize = 600;
-/// The part of the time that pictures take, and that scores take.
-const SHARE: f64 = 0.01;
+/// The parts of the time that pictures and scores take.
+const SHARES: [f64; 2] = [0.0075, 0.005];
 
 /// The page of a training.
 pub struct Page {
@@ -133,8 +133,8 @@ impl Listening {
             view,
             bounds,
             opened: Instant::now(),
-            picture: Pace::every(500.0, SHARE),
-            score: Pace::every(1500.0, SHARE),
+            picture: Pace::every(500.0, SHARES[0]),
+            score: Pace::every(1500.0, SHARES[1]),
             timing: Timing::Wanted,
         })
     }
