@@ -26,6 +26,9 @@ pub struct EvalArgs {
     /// Langevin noise times m, drift times m^2 (recovery likelihood, points).
     #[arg(long, default_value_t = 1.0)]
     step_scale: f64,
+    /// Weight of guidance: towards the classes (recovery likelihood), or along the values (GCD).
+    #[arg(long, default_value_t = 0.0)]
+    guidance: f64,
     /// Also estimate ln Z by annealed importance sampling, with its standard error.
     #[arg(long)]
     ais: bool,
@@ -48,12 +51,12 @@ enum BaseName {
 pub fn run(registry: &Registry, args: &EvalArgs) -> Result<()> {
     let device = choose_device(args.device.as_deref())?;
     let session = Session::open_model(registry, &args.dir, &device)?;
-    let (steps, step_scale, data) = (args.langevin_steps, args.step_scale, args.data.clone());
+    let (steps, step_scale, guidance, data) = (args.langevin_steps, args.step_scale, args.guidance, args.data.clone());
     let ticker = Ticker::new("scores");
     let watch = ticker.watch();
     let base = if matches!(args.ais_base, BaseName::Uniform) { Base::Uniform } else { Base::Normal };
     let ais = args.ais.then_some(Ais { base, ..args.ais_effort.settings() });
-    let scores = evaluate(&session, &Effort { steps, step_scale, data, ais, watch, ..Effort::default() })?;
+    let scores = evaluate(&session, &Effort { steps, step_scale, guidance, data, ais, watch, ..Effort::default() })?;
     drop(ticker);
     if args.json {
         say!("{}", scores.to_json())?;

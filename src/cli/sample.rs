@@ -48,7 +48,7 @@ pub struct How {
     /// A class index, or `each` for one class after another; repeated, all conditions hold at once.
     #[arg(long = "class", value_name = "CLASS")]
     classes: Vec<String>,
-    /// Weight w of classifier-free guidance towards the classes.
+    /// Weight of guidance: towards the classes (recovery likelihood), or along the values (GCD).
     #[arg(long, default_value_t = 0.0)]
     guidance: f64,
     /// Another seed than the run's.

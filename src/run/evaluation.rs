@@ -18,6 +18,8 @@ pub struct Effort {
     pub steps: Option<usize>,
     /// m: Langevin noise times m, drift times m^2.
     pub step_scale: f64,
+    /// Weight of the samples' guidance, where the model has one: towards classes, or along the values of GCD.
+    pub guidance: f64,
     /// Samples of points.
     pub points: usize,
     /// Images per score.
@@ -33,7 +35,8 @@ pub struct Effort {
 impl Default for Effort {
     fn default() -> Effort {
         let (points, images) = (10_000, 2000);
-        Effort { steps: None, step_scale: 1.0, points, images, ais: None, data: None, watch: Watch::default() }
+        let (step_scale, guidance) = (1.0, 0.0);
+        Effort { steps: None, step_scale, guidance, points, images, ais: None, data: None, watch: Watch::default() }
     }
 }
 
@@ -70,9 +73,9 @@ pub fn evaluate(session: &Session, effort: &Effort) -> Result<Scores> {
 
 fn points(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<Vec<Score>> {
     let model = session.algorithm();
-    let (steps, step_scale, watch) = (effort.steps, effort.step_scale, effort.watch.clone());
+    let Effort { steps, step_scale, guidance, watch, .. } = effort.clone();
     watch.say("samples,");
-    let request = SampleRequest { steps, step_scale, watch, ..SampleRequest::new(effort.points) };
+    let request = SampleRequest { steps, step_scale, guidance, watch, ..SampleRequest::new(effort.points) };
     let samples = checked(&model.sample(&request, &key.named("samples"))?.x)?;
     effort.watch.say("comparing points,");
     // A sampler on its own has no energy to score.

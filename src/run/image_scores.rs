@@ -42,7 +42,7 @@ pub fn judged(session: &Session, [train, test]: [&Dataset; 2], effort: &Effort, 
     };
     let note = "of features of the classifier";
     let scored = |name: &str, steps: Option<usize>| -> Result<(Score, Vec<f32>, f64)> {
-        let images = draw(n, steps, 0.0)?.to_vec()?;
+        let images = draw(n, steps, effort.guidance)?.to_vec()?;
         let seen = judge.look(&images)?;
         let found = distance(&seen.features);
         Ok((

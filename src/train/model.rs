@@ -251,7 +251,8 @@ impl SampleRequest {
         }
         if !conditions.is_empty() || known.is_some() || *trajectory || *step_scale != 1.0 || *guidance != 0.0 {
             return Err(Error::setting(
-                "classes, guidance, known parts, trajectories and step scales need a model trained by recovery_likelihood",
+                "classes, guidance, known parts, trajectories and step scales need a model trained by recovery_likelihood (guidance: \
+                 also generalized_cd)",
             ));
         }
         Ok(())

@@ -467,6 +467,8 @@ fn the_program_ends_with_one_line() {
         refused(&[&["sample", dir, &given], n].concat(), &[expected]);
     }
     refused(&["sample", dir, "--class=each", "--n", &most], &["n = 18446744073709551615:"]);
+    refused(&["eval", dir, "--guidance=inf"], &["guidance = inf:"]);
+    refused(&["eval", dir, "--guidance=1"], &["guidance", "recovery_likelihood", "generalized_cd"]);
     std::fs::remove_dir_all(&run).unwrap();
 
     // Nothing is left of a run that does not start.
