@@ -52,7 +52,7 @@ pub struct CdrlArgs {
 #[derive(clap::Args)]
 pub struct CompareArgs {
     /// Seconds of each training.
-    #[arg(long, default_value_t = 30.0, value_parser = seconds)]
+    #[arg(long, default_value_t = 20.0, value_parser = seconds)]
     seconds: f64,
     /// Seeds of each row.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]

@@ -139,8 +139,16 @@ fn clipping_keeps_chains_inside_and_noise_scale_overrides_the_temperature() {
 
 /// The largest distance between two ends of chains, relative to 1 + |x|.
 fn distance(a: &Tensor, b: &Tensor) -> f64 {
+    distances(a, b).pop().unwrap()
+}
+
+/// Of each of the points `[N, 2]`, the largest last.
+fn distances(a: &Tensor, b: &Tensor) -> Vec<f64> {
     let pairs = a.to_f64().unwrap().into_iter().zip(b.to_f64().unwrap());
-    pairs.map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0.0, f64::max)
+    let off: Vec<f64> = pairs.map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).collect();
+    let mut each: Vec<f64> = off.chunks(2).map(|pair| pair[0].max(pair[1])).collect();
+    each.sort_by(f64::total_cmp);
+    each
 }
 
 /// The adapter as it is and as if it were no software; each with the bound on rounding, and the oracle.
@@ -150,15 +158,24 @@ fn devices(name: &str) -> Vec<(Device, f64)> {
     [(Device::oracle(), 1e-12)].into_iter().chain(gpus).collect()
 }
 
-/// `steps` steps in one kernel and one by one, from the same 37 starts; twice in one kernel, to the same bits.
+/// `steps` steps in one kernel and one by one, from the same 37 starts; twice in one kernel, to the same bits. `(bound, elsewhere)`: how far
+/// apart the ends may be, and how many chains may end elsewhere.
 #[track_caller]
-fn assert_one_kernel(energy: &dyn Energy, device: &Device, bound: f64, steps: usize, what: &str, step: &LangevinStep) {
+fn assert_one_kernel(
+    energy: &dyn Energy,
+    device: &Device,
+    (bound, elsewhere): (f64, usize),
+    steps: usize,
+    what: &str,
+    step: &LangevinStep,
+) {
     let x_0 = Tensor::normal(device, [37, 2], &Key::new(1).named("x"));
     let run = |fused| Chain::new(steps, step.clone()).fused(fused).run(energy, &x_0, &Key::new(3));
     assert!(energy.chain(step, steps, &x_0, &Key::new(3)).is_some(), "{what}: there must be a kernel");
     let (one, again, single) = (run(true), run(true), run(false));
-    let (off, moved) = (distance(&one, &single), distance(&one, &x_0));
-    println!("{device}, {what}: {off:e} after moving {moved:.1}");
+    let (each, moved) = (distances(&one, &single), distance(&one, &x_0));
+    let (off, most) = (each[each.len() - 1 - elsewhere], each[each.len() - 1]);
+    println!("{device}, {what}: {off:e} (all: {most:e}) after moving {moved:.1}");
     assert!(off < bound && moved > 0.5, "{device}, {what}: {off:e}, moved {moved}");
     assert_eq!(one.to_vec().unwrap(), again.to_vec().unwrap());
 }
@@ -178,20 +195,20 @@ fn a_chain_in_one_kernel_ends_where_its_steps_end() {
                 ("clipped", LangevinStep::new(0.3, 0.2).clip(-1.0, 1.5)),
                 ("coupled, per sample", LangevinStep::new(&each, 0.2).coupling(&each, &center)),
             ] {
-                assert_one_kernel(&energy, &device, bound, 20, &format!("{hidden} wide, {what}"), &step);
+                assert_one_kernel(&energy, &device, (bound, 0), 20, &format!("{hidden} wide, {what}"), &step);
             }
         }
     }
 }
 
 /// The net of recovery likelihood, every sample at a level of its own, or all at one; widths that grow, stay and shrink; more steps
-/// than one dispatch takes. The gradient of such a net jumps where an activation changes sign, and rounding with it: hence ten
-/// times the bound.
+/// than one dispatch takes. The gradient of such a net jumps where an activation changes sign: a chain that comes there within
+/// rounding may end elsewhere, and one of 37 does now and then.
 #[test]
 fn a_chain_on_a_residual_net_in_one_kernel_ends_where_its_steps_end() {
     for (device, bound) in devices("a_chain_on_a_residual_net_in_one_kernel_ends_where_its_steps_end") {
         for widths in [vec![32, 64, 64], vec![64, 32]] {
-            let (what, bound) = (format!("widths {widths:?}"), 10.0 * bound);
+            let (what, bound) = (format!("widths {widths:?}"), (bound, 1));
             let params = Params::new(&device, Key::new(7));
             let config = LevelEnergyConfig::Mlp { widths, embedding: 16 };
             let net = LevelEnergy::new(&params.root(), &[2], &config, &[9.8, 3.0, 1.0, -2.0], 0).unwrap();
