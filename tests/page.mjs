@@ -122,7 +122,7 @@ async function trains() {
   await shot("wide");
 
   await choose("lr", "0.002");
-  await says("goes on from");
+  await says("press Start");
   await click("files"); // its summary, which opens it
   await click("save");
   await says("Saved");
@@ -130,7 +130,7 @@ async function trains() {
   await sleep(1000);
   console.log(`${saved}: ${statSync(join(shots, saved)).size} bytes after ${at} iterations`);
   await key("r", "KeyR");
-  await says("Started again");
+  await says("From the start");
   const { root } = await page("DOM.getDocument");
   const { nodeId } = await page("DOM.querySelector", { nodeId: root.nodeId, selector: "#load" });
   await page("DOM.setFileInputFiles", { nodeId, files: [resolve(shots, saved)] });
@@ -149,7 +149,7 @@ async function trains() {
   await shot("kernels", 1200, 1500);
 
   await choose("density", "two-moons");
-  await says("Started cd/two-moons");
+  await says("cd/two-moons with its settings");
   await choose("density", "your own points");
   await says("Draw on the map");
   await mouse("mousePressed", await place("points", 0.2, 0.7), 1);
@@ -159,6 +159,25 @@ async function trains() {
   await until("training on own points", 300, async () => (await done()) >= 10);
   await shot("drawn");
   await shot("narrow", 390, 844);
+}
+
+// A first energy of one's own from a fresh page: one choice, another map; one click, and it trains.
+async function own() {
+  await page("Page.navigate", { url });
+  await says("Ready");
+  const map = () => value(`document.getElementById("map").toDataURL()`);
+  await until("a map", 60, async () => (await map()).length > 2000);
+  const before = await map();
+  await choose("activation", "relu");
+  await says("Changed at iteration 0");
+  if ((await map()) === before) throw new Error("the map shows the energy from before");
+  await click("pause");
+  await until("training with relu", 300, async () => (await done()) >= 20);
+  await shot("own");
+  await choose("l2", "-1");
+  await says("energy_l2");
+  const at = await done();
+  await until("training in spite of a wrong setting", 60, async () => (await done()) > at);
 }
 
 // Looks at a training of the command line.
@@ -200,7 +219,7 @@ try {
     const wrong = complaints.filter((what) => !`${what}`.includes(meant));
     if (wrong.length) throw new Error(`the console: ${wrong.join("\n")}`);
   };
-  if (folder !== "-") await trains();
+  if (folder !== "-") await trains(), await own();
   sound("nothing is meant");
   if (ebm) await looks();
   sound("ERR_CONNECTION"); // a page whose run has ended asks in vain

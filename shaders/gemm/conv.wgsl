@@ -4,7 +4,8 @@
 
 const H: u32 = 8u; // @param
 const W: u32 = 8u; // @param
-const C: u32 = 4u; // @param
+// C is called CX: C alone is a word of matrix units.
+const CX: u32 = 4u; // @param
 const K: u32 = 4u; // @param
 const R: u32 = 3u; // @param
 const S: u32 = 3u; // @param
@@ -20,7 +21,7 @@ const DILATION_X: u32 = 1u; // @param
 const A_ROW: u32 = 4u; // @param
 const B_ROW: u32 = 4u; // @param
 
-const C4 = (C + 3u) / 4u * 4u;
+const C4 = (CX + 3u) / 4u * 4u;
 const K4 = (K + 3u) / 4u * 4u;
 
 struct Params {

@@ -16,7 +16,7 @@ var<private> first: vec2u; // tap of the phase
 var<private> taps: vec2u;  // of the phase
 
 fn rows() -> u32 { return p.images * PHASE_H * PHASE_W; }
-fn cols() -> u32 { return C; }
+fn cols() -> u32 { return CX; }
 fn products() -> u32 { return STRIDE_Y * STRIDE_X; }
 
 // The first tap r below `step` with (at - r dilation) mod stride = 0; `none` if there is none.
@@ -59,7 +59,7 @@ fn a_frag(at: At, k: u32) -> mat4x4f {
 }
 
 fn b_begin(n: u32) -> At {
-    return At(vec4u(min(n, C - 1u)), vec4i(), vec4i());
+    return At(vec4u(min(n, CX - 1u)), vec4i(), vec4i());
 }
 fn b_frag(at: At, k: u32) -> mat4x4f {
     let tap = k / K4;
@@ -73,8 +73,8 @@ fn c_row(m: u32) -> u32 {
     let h = m / PHASE_W % PHASE_H * STRIDE_Y + phase.x;
     let w = m % PHASE_W * STRIDE_X + phase.y;
     let inside = m < rows() && h < H && w < W;
-    return select(NO_ROW, ((m / (PHASE_H * PHASE_W) * H + h) * W + w) * C, inside);
+    return select(NO_ROW, ((m / (PHASE_H * PHASE_W) * H + h) * W + w) * CX, inside);
 }
 fn c_column(n: u32) -> vec2u {
-    return vec2u(n, C - n);
+    return vec2u(n, CX - n);
 }

@@ -14,7 +14,7 @@ fn products() -> u32 { return p.splits; }
 fn count() -> u32 { return p.images * P * Q; }
 
 fn begin(z: u32) -> vec2u {
-    c_start = z * (K * R * S * C);
+    c_start = z * (K * R * S * CX);
     return min(vec2u(z, z + 1u) * p.slice, vec2u((count() + 3u) / 4u * 4u));
 }
 
@@ -47,8 +47,8 @@ fn b_frag(at: At, k: u32) -> mat4x4f {
 }
 
 fn c_row(m: u32) -> u32 {
-    return select(NO_ROW, c_start + m * (R * S * C), m < K);
+    return select(NO_ROW, c_start + m * (R * S * CX), m < K);
 }
 fn c_column(n: u32) -> vec2u {
-    return vec2u(n / C4 * C + n % C4, max(C, n % C4) - n % C4);
+    return vec2u(n / C4 * CX + n % C4, max(CX, n % C4) - n % C4);
 }

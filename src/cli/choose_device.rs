@@ -17,13 +17,14 @@ pub fn choice(device: Option<&str>) -> String {
 }
 
 /// Opens `auto`, `oracle`, or an adapter by its number in `ebm device` or a part of its name. Where there is no adapter
-/// at all, `auto` is the oracle, with a notice on stderr.
+/// at all, `auto` is the oracle, with a notice on stderr; likewise where `EBM_MATRIX_UNITS=1` asks for what the adapter does not have.
 ///
 /// # Errors
 /// [`Error::NoAdapter`] when an adapter was asked for and is not there.
 pub fn choose_device(device: Option<&str>) -> Result<Device> {
     let choice = choice(device);
-    let options = Options { pipeline_cache: cache_folder(), ..Options::default() };
+    let matrix_units = std::env::var_os("EBM_MATRIX_UNITS").is_some_and(|value| value == "1");
+    let options = Options { pipeline_cache: cache_folder(), matrix_units, ..Options::default() };
     let device = match Device::choose(&choice, options) {
         Err(Error::NoAdapter(why)) if choice == "auto" => {
             eprintln!("notice: {why}; until then the f64 oracle computes on the host, slowly");
@@ -34,6 +35,10 @@ pub fn choose_device(device: Option<&str>) -> Result<Device> {
     if let Some(gpu) = device.gpu() {
         if gpu.profile().software {
             pin_software_threads();
+        }
+        if matrix_units && gpu.matrix_units().is_none() {
+            let name = &gpu.profile().name;
+            eprintln!("notice: {name} has no matrix units from f16 to f32 that compute right; products stay in f32");
         }
         OPENED.with_borrow_mut(|list| list.push(device.clone()));
     }

@@ -159,7 +159,8 @@ fn run(mut session: Session, page: Option<Listening>) -> Result<()> {
         Device::Gpu(gpu) => format!(", {} MiB of device buffers", gpu.pool_stats().allocated_bytes >> 20),
         Device::Oracle => String::new(),
     };
-    say!("{} iterations in {seconds:.1} s{memory}", session.training.done() - from)?;
+    let done = session.training.done() - from;
+    say!("{done} iteration{} in {seconds:.1} s{memory}", if done == 1 { "" } else { "s" })?;
     let ticker = progress::Ticker::new("scores");
     let effort = Effort { watch: ticker.watch(), ..Effort::default() };
     let scores = evaluation::is_quick(&session).then(|| evaluation::evaluate(&session, &effort));

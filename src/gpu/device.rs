@@ -1,5 +1,6 @@
 //! Adapters: listing, choosing, opening with the adapter's real limits, and errors that come from the device.
 
+use super::matrix_units::{FEATURES, MatrixUnits};
 use super::{Gpu, Inner, Profile};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,9 @@ pub struct Options {
     pub poison: bool,
     /// Keep the compiled pipelines of each adapter in this folder between runs (Vulkan only).
     pub pipeline_cache: Option<PathBuf>,
+    /// Multiply matrices on the adapter's matrix units, where it has some that compute right: operands are rounded to f16 (11 bits,
+    /// at most 65 504), sums stay f32.
+    pub matrix_units: bool,
     /// Changes what kernels may rely on, to run those chosen for another class of adapter on this one: for tests.
     pub pretend: Option<fn(&mut Profile)>,
 }
@@ -104,10 +108,18 @@ impl Gpu {
     async fn from_adapter(adapter: &wgpu::Adapter, options: Options) -> Result<Gpu> {
         let info = adapter.get_info();
         let wanted = wgpu::Features::SUBGROUP | wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE;
-        let features = adapter.features() & wanted;
+        let units = options.matrix_units.then(|| MatrixUnits::of(adapter)).flatten();
+        let mut features = adapter.features() & wanted;
+        let mut experimental_features = wgpu::ExperimentalFeatures::disabled();
+        if units.is_some() {
+            features |= FEATURES;
+            // SAFETY: one kernel uses them, and none before a product of it was right.
+            experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        }
         let limits = adapter.limits();
         let descriptor = wgpu::DeviceDescriptor {
             required_features: features,
+            experimental_features,
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
@@ -133,6 +145,7 @@ impl Gpu {
                 .then_some(info.subgroup_min_size),
             timestamps: has(wgpu::Features::TIMESTAMP_QUERY),
             max_binding_bytes: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
+            matrix_units: units,
         };
         if let Some(pretend) = options.pretend {
             pretend(&mut profile);
@@ -148,7 +161,15 @@ impl Gpu {
         if gpu.profile().software && cfg!(not(target_family = "wasm")) {
             gpu.0.texels_pay_once.set(gpu.texels_pay_once());
         }
+        if let Some(units) = gpu.profile().matrix_units {
+            gpu.0.trust_matrix_units.set(gpu.multiplies_right(&units.product(64)).await);
+        }
         Ok(gpu)
+    }
+
+    /// The matrix units that products may use: there, asked for, and right when they were tried.
+    pub fn matrix_units(&self) -> Option<MatrixUnits> {
+        self.0.profile.matrix_units.filter(|_| self.0.trust_matrix_units.get())
     }
 
     /// A device that records which kernels would run on an adapter like `profile`, and runs nothing.
@@ -165,9 +186,10 @@ impl Gpu {
         &self.0.profile
     }
 
-    /// One line about the adapter.
+    /// One line about the adapter, and whether it multiplies in f16.
     pub fn describe(&self) -> String {
-        self.0.backend.as_ref().map_or("dry run".into(), |b| describe(&b.info))
+        let adapter = self.0.backend.as_ref().map_or("dry run".into(), |b| describe(&b.info));
+        if self.matrix_units().is_some() { adapter + ", products in f16 on matrix units" } else { adapter }
     }
 
     /// The first error the device reported, if any. A failed device stays failed.

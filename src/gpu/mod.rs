@@ -2,13 +2,15 @@
 //!
 //! `shader` expands a WGSL file into the text of one [`Kernel`]; `pipeline` compiles it, with its bindings and `uniforms`
 //! read out of the shader itself; `texels` reads arrays as textures where that is faster; `buffer` pools memory;
-//! `command` says what a device can be told, `recorder` collects commands and submits many at once; `capture` replays a
+//! `matrix_units`
+//! tells which adapters multiply whole matrices; `command` says what a device can be told, `recorder` collects commands and submits many at once; `capture` replays a
 //! recorded step; `profile` times its commands and `report` and `table` show the times.
 
 mod buffer;
 mod capture;
 mod command;
 mod device;
+mod matrix_units;
 mod pipeline;
 mod profile;
 mod read;
@@ -24,6 +26,7 @@ pub use buffer::{ALIGNMENT, PoolStats, Slice, round_up};
 pub use capture::Captured;
 pub use command::Work;
 pub use device::{INSTALL_HINT, Options, adapters, choose_adapter, describe, pin_software_threads};
+pub use matrix_units::MatrixUnits;
 pub use read::ReadBack;
 pub use recorder::Workgroups;
 pub use report::{Clock, PhaseRow, ProfileReport, ProfileRow, Roofs};
@@ -55,16 +58,22 @@ pub struct Profile {
     pub timestamps: bool,
     /// The largest array one kernel can bind.
     pub max_binding_bytes: u64,
+    /// What multiplies matrices of f16, where it was asked for and computes right.
+    pub matrix_units: Option<MatrixUnits>,
 }
 
 impl Profile {
     /// Adapters of every class that kernels are chosen for, none of which needs to exist.
     pub fn classes() -> Vec<Profile> {
+        let units = |side, by_hand| Some(MatrixUnits { side, by_hand });
         let base = Profile { max_binding_bytes: 1 << 31, timestamps: true, ..Profile::default() };
         vec![
             Profile { name: "software with subgroups of 8".into(), software: true, subgroup: Some(8), ..base.clone() },
             Profile { name: "software without subgroups".into(), software: true, ..base.clone() },
             Profile { name: "GPU with subgroups of 32".into(), subgroup: Some(32), ..base.clone() },
+            Profile { name: "GPU with matrix units".into(), matrix_units: units(16, false), ..base.clone() },
+            Profile { name: "GPU with small matrix units".into(), matrix_units: units(8, false), ..base.clone() },
+            Profile { name: "matrix units by hand".into(), matrix_units: units(16, true), ..base.clone() },
             Profile { name: "GPU with nothing optional".into(), ..base },
         ]
     }
@@ -82,6 +91,8 @@ struct Inner {
     zero: OnceCell<Slice>,
     /// Whether kernels that read each number once gain by texels; of software adapters.
     texels_pay_once: Cell<bool>,
+    /// Whether the profile's matrix units computed right.
+    trust_matrix_units: Cell<bool>,
 }
 
 impl Inner {
@@ -101,6 +112,7 @@ impl Inner {
             error,
             zero: OnceCell::new(),
             texels_pay_once: Cell::new(true),
+            trust_matrix_units: Cell::new(true),
         }
     }
 }

@@ -67,6 +67,8 @@ pub const INCLUDES: &[Source] = &[
     shader!("gemm/load_conv_input_grad.wgsl"),
     shader!("gemm/load_conv_weight_grad.wgsl"),
     shader!("gemm/load_matmul.wgsl"),
+    shader!("gemm/units.wgsl"),
+    shader!("gemm/units_by_hand.wgsl"),
     shader!("reduce/functions.wgsl"),
     shader!("schedule/sample.wgsl"),
     shader!("common/scalar.wgsl"),

@@ -16,7 +16,8 @@ pub fn for_browsers(text: &str) -> String {
     out + text
 }
 
-/// A WGSL compute shader that naga accepts, with the optional features the kernels may use: f16 and subgroups.
+/// A WGSL compute shader that naga accepts, with the optional features the kernels may use: f16, subgroups and
+/// cooperative matrices.
 pub struct Validated {
     module: naga::Module,
     info: ModuleInfo,
@@ -29,7 +30,11 @@ impl Validated {
         options.capabilities = Capabilities::all();
         let module =
             naga::front::wgsl::Frontend::new_with_options(options).parse(text).map_err(|e| e.emit_to_string(text))?;
-        let info = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16 | Capabilities::SUBGROUP)
+        let optional = Capabilities::SHADER_FLOAT16
+            | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+            | Capabilities::SUBGROUP
+            | Capabilities::COOPERATIVE_MATRIX;
+        let info = Validator::new(ValidationFlags::all(), optional)
             .subgroup_stages(ShaderStages::COMPUTE)
             .subgroup_operations(SubgroupOperationSet::all())
             .validate(&module)

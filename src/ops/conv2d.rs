@@ -379,7 +379,7 @@ impl Sizes {
     fn bake(&self, kernel: Kernel, loader: &str, [a_row, b_row]: [usize; 2]) -> Kernel {
         // Where x ends is told by H, W and where y ends by P, Q: trailing zeros need no word.
         let Conv { stride, padding, dilation, trailing: _ } = self.conv;
-        let kernel = kernel.with("H", self.h).with("W", self.w).with("C", self.c).with("K", self.k);
+        let kernel = kernel.with("H", self.h).with("W", self.w).with("CX", self.c).with("K", self.k);
         let kernel = kernel.with("R", self.r).with("S", self.s).with("P", self.p).with("Q", self.q);
         let kernel = kernel.with("STRIDE_Y", stride[0]).with("STRIDE_X", stride[1]);
         let kernel = kernel.with("PAD_Y", padding[0]).with("PAD_X", padding[1]);

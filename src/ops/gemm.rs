@@ -14,7 +14,7 @@
 //! cost the same number of vec4f loads.
 
 use super::reduce;
-use crate::gpu::{Gpu, Kernel, Profile, Slice, Uniform, Work, Workgroups};
+use crate::gpu::{Gpu, Kernel, MatrixUnits, Profile, Slice, Uniform, Work, Workgroups};
 use crate::tensor::Tensor;
 use crate::{shader, uniforms};
 
@@ -69,6 +69,8 @@ enum Family {
     Register { tm: usize, tn: usize },
     /// W, for GPUs: a tile of bm x bn in workgroup memory, rm x rn of it in the registers of one invocation.
     Tile { bm: usize, bn: usize, rm: usize, rn: usize },
+    /// C, for GPUs that multiply whole matrices of f16: a square tile.
+    Matrices { units: MatrixUnits, tile: usize },
 }
 
 /// A family and whether the rows of its tiles are the columns of C.
@@ -80,16 +82,19 @@ struct Plan {
 
 impl Plan {
     /// The table: which family and tile for products of m x n x k on a class of adapter.
-    fn choose(profile: &Profile, [m, n, k]: [usize; 3], products: usize) -> Plan {
+    fn choose(profile: &Profile, units: Option<MatrixUnits>, [m, n, k]: [usize; 3], products: usize) -> Plan {
+        // Large tiles as soon as they fill the GPU.
+        let fills = m.div_ceil(128) * n.div_ceil(128) * products >= 128;
+        if let Some(units) = units.filter(|_| m.min(n).min(k) >= 32) {
+            let family = Family::Matrices { units, tile: if fills { 128 } else { 64 } };
+            return Plan { family, swap: false };
+        }
         let family = match profile.software {
             true if profile.subgroup == Some(8) => return Plan::subgroup([m, n, k], products),
             true => Family::Register { tm: 64, tn: 32 },
             false if m <= 32 => Family::Tile { bm: 32, bn: 128, rm: 4, rn: 4 },
             false if n <= 32 => Family::Tile { bm: 128, bn: 32, rm: 4, rn: 4 },
-            // Large tiles as soon as they fill the GPU.
-            false if m.div_ceil(128) * n.div_ceil(128) * products >= 128 => {
-                Family::Tile { bm: 128, bn: 128, rm: 8, rn: 8 }
-            }
+            false if fills => Family::Tile { bm: 128, bn: 128, rm: 8, rn: 8 },
             false => Family::Tile { bm: 64, bn: 64, rm: 8, rn: 4 },
         };
         Plan { family, swap: false }
@@ -122,6 +127,7 @@ impl Family {
             Family::Subgroup { ml, nv } => (4 * ml, 32 * nv),
             Family::Register { tm, tn } => (tm, tn),
             Family::Tile { bm, bn, .. } => (bm, bn),
+            Family::Matrices { tile, .. } => (tile, tile),
         }
     }
 
@@ -132,6 +138,7 @@ impl Family {
             Family::Tile { bm, bn, rm, rn } => {
                 Kernel::new(shader!("gemm/tile.wgsl")).with("BM", bm).with("BN", bn).with("RM", rm).with("RN", rn)
             }
+            Family::Matrices { units, tile } => units.product(tile),
         }
     }
 }
@@ -153,7 +160,7 @@ fn split(profile: &Profile, groups: usize, k: usize) -> usize {
 /// Records the dispatches that fill `g.c`.
 pub(super) fn launch(gpu: &Gpu, g: &Gemm) {
     let profile = gpu.profile();
-    let Plan { family, swap } = Plan::choose(profile, [g.m, g.n, g.k], g.products);
+    let Plan { family, swap } = Plan::choose(profile, gpu.matrix_units(), [g.m, g.n, g.k], g.products);
     let (m, n) = if swap { (g.n, g.m) } else { (g.m, g.n) };
     let (tm, tn) = family.tile();
     let groups = m.div_ceil(tm) * n.div_ceil(tn) * g.products;
@@ -212,7 +219,7 @@ mod tests {
 
     #[test]
     fn tiles_follow_the_shape() {
-        let plan = |m, n, k| Plan::choose(&software(), [m, n, k], 1);
+        let plan = |m, n, k| Plan::choose(&software(), None, [m, n, k], 1);
         let tile = |swap, ml, nv| Plan { family: Family::Subgroup { ml, nv }, swap };
         assert_eq!(plan(1024, 1024, 1024), tile(false, 8, 2));
         // 67 channels are three tiles of 24 rows rather than two of 64 columns.

@@ -24,7 +24,7 @@ impl Page {
             }
             Command::Reset => {
                 let config = self.with(&seed())?;
-                self.begin(config, "Started again").await
+                self.begin(config, "From the start").await
             }
             Command::Preset(name) => self.preset(&name, None).await,
             Command::Density(name) if name == OWN => self.paint_mode(),
@@ -42,6 +42,10 @@ impl Page {
                 Ok(())
             }
             Command::Painted if self.painting && !self.drawing.borrow().is_empty() => self.painted().await,
+            Command::Painted if !self.painting => {
+                say("To draw points on the map choose \"your own points\" as density.");
+                Ok(())
+            }
             Command::Paint(_) | Command::Painted => Ok(()),
             Command::Clear => {
                 self.drawing.borrow_mut().clear();
@@ -84,7 +88,11 @@ impl Page {
             return Err(Error::setting("there are no points yet: draw some on the map"));
         }
         self.set_running(!self.running);
-        say(if self.running { "Training." } else { "Paused." });
+        say(match (self.running, self.live.captured()) {
+            (true, false) => "Training. The first iteration takes longer: it compiles its kernels.",
+            (true, true) => "Training.",
+            (false, _) => "Paused.",
+        });
         Ok(())
     }
 
@@ -99,14 +107,14 @@ impl Page {
         let own = Some(config.data.clone()).filter(|data| live::toy(data).is_some());
         config.data = data.or(own).unwrap_or_else(|| self.live.config.data.clone());
         let data = config.data.clone();
-        self.begin(config, &format!("Started {name} on {data}")).await
+        self.begin(config, &format!("{name} with its settings on {data}")).await
     }
 
     async fn begin(&mut self, config: RunConfig, what: &str) -> Result<()> {
         self.painting = config.data == DRAWN;
         let live = Live::new(&self.registry, &self.device, config)?;
         self.take(live).await?;
-        say(&format!("{what}, seed {}.", self.live.config.seed));
+        say(&format!("{what}, seed {}: {}.", self.live.config.seed, self.next()));
         Ok(())
     }
 
@@ -114,16 +122,22 @@ impl Page {
     async fn change(&mut self, config: RunConfig) -> Result<()> {
         let same = config.data == self.live.config.data && config.seed == self.live.config.seed;
         if !same {
-            return self.begin(config, "Other data or another seed: started again").await;
+            return self.begin(config, "Other data or another seed, from the start").await;
         }
         let before = self.live.done();
         if self.live.change(config).await? {
             self.show_settings();
-            say(&format!("Changed; the training goes on from iteration {before}."));
+            self.draw(true).await?;
+            say(&format!("Changed at iteration {before}: {}.", self.next()));
             return Ok(());
         }
         let config = self.live.config.clone();
-        self.begin(config, "The state does not fit these settings: started again").await
+        self.begin(config, "Another net, from the start").await
+    }
+
+    /// What happens next, or how it is made to happen.
+    fn next(&self) -> &'static str {
+        if self.running { "the training goes on" } else { "press Start" }
     }
 
     /// Waits for points.
@@ -170,8 +184,10 @@ impl Page {
             let value = key.split('.').try_fold(&settings, |at, part| at.get(part));
             let input = dom::field(id);
             input.set_disabled(value.is_none());
-            input.set_value(&value.map(toml::Value::to_string).unwrap_or_default());
+            let text = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), String::from);
+            input.set_value(&value.map(text).unwrap_or_default());
         }
+        dom::show("unapplied", false);
         self.show_painting();
     }
 

@@ -43,11 +43,13 @@ pub enum Command {
 /// The commands that wait.
 pub type Queue = Rc<RefCell<Vec<Command>>>;
 
-/// The three settings that have a field of their own: its id, and where they stand in config.toml.
-pub const FIELDS: [(&str, &str); 3] = [
+/// The settings that have a field of their own: its id, and where they stand in config.toml.
+pub const FIELDS: [(&str, &str); 5] = [
     ("lr", "algorithm.optimizer.rate.lr"),
     ("langevin", "algorithm.langevin.steps"),
     ("stepsize", "algorithm.langevin.step_size"),
+    ("activation", "algorithm.energy.activation"),
+    ("l2", "algorithm.energy_l2"),
 ];
 
 /// Listens to everything on the page.
@@ -60,6 +62,7 @@ pub fn listen() -> Queue {
     button(&queue, "time", || Command::Time);
     button(&queue, "save", || Command::Save);
     button(&queue, "apply", || Command::Settings(dom::field("toml").value()));
+    dom::on(&dom::field("toml"), "input", |_: Event| dom::show("unapplied", true));
     changed(&queue, "density", |_| Some(Command::Density(dom::field("density").value())));
     changed(&queue, "preset", |_| Some(Command::Preset(dom::field("preset").value())));
     changed(&queue, "metric", |_| Some(Command::Metric));

@@ -87,8 +87,9 @@ impl Page {
             dom::next_frame().await;
             let commands = std::mem::take(&mut *self.queue.borrow_mut());
             for command in commands {
-                let obeyed = self.obey(command).await;
-                self.tell(obeyed);
+                if let Err(why) = self.obey(command).await {
+                    say_wrong(&why.to_string());
+                }
             }
             let went = self.frame().await;
             self.tell(went);
@@ -96,7 +97,7 @@ impl Page {
         }
     }
 
-    /// Stops and says why, if something went wrong.
+    /// Stops and says why, if an iteration or its picture went wrong.
     fn tell(&mut self, outcome: Result<()>) {
         if let Err(why) = outcome {
             self.set_running(false);

@@ -15,7 +15,7 @@ export default async function start() {
   element("toml").previousElementSibling.textContent = "The run's config.toml.";
   for (const control of document.querySelectorAll("button, input, textarea, select"))
     control.disabled = !["metric", "kernel"].includes(control.id);
-  for (const id of ["density", "preset", "lr", "langevin", "stepsize", "seed"]) element(id).parentElement.hidden = true;
+  for (const id of ["density", "preset", "lr", "langevin", "stepsize", "activation", "l2", "seed"]) element(id).parentElement.hidden = true;
   for (const id of ["pause", "step", "reset", "apply", "time", "files"]) element(id).hidden = true;
   if (!state.bounds) for (const of of [element("sw2").parentElement, element("curve-sw2"), element("curve-sw2").previousElementSibling]) of.hidden = true;
   element("frame").parentElement.firstChild.textContent = "drawn at ";

@@ -2,6 +2,7 @@
 
 use crate::support;
 use ebm::autodiff::grad_graph;
+use ebm::gpu::{MatrixUnits, Profile};
 use ebm::ops::{Case, list};
 use ebm::tensor::{Array, Device, Key, Tensor};
 
@@ -41,6 +42,50 @@ fn kernels_for_other_adapters_agree_with_the_oracle() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// On numbers that f16 holds, products on matrix units are as near the oracle as those of f32. By hand: this machine has no such units.
+#[test]
+fn matrix_units_multiply_what_f16_holds() {
+    let pretend = |p: &mut Profile| {
+        (p.software, p.subgroup, p.matrix_units) = (false, None, Some(MatrixUnits { side: 16, by_hand: true }));
+    };
+    let Some(device) = support::gpu_as("matrix_units_multiply_what_f16_holds", pretend) else { return };
+    let mut failures = Vec::new();
+    for entry in list().iter().filter(|entry| ["matmul", "conv2d"].contains(&entry.name)) {
+        // One of the four largest is enough.
+        for case in (entry.cases)().iter().filter(|c| !c.label.contains("1537") || c.label.ends_with("true false")) {
+            let rounded = |v: Vec<f64>| v.iter().map(|x| (x * 64.0).round() / 64.0).collect();
+            let values: Vec<Vec<f64>> = case.draw(&Key::new(11).named(&case.label)).into_iter().map(rounded).collect();
+            if let Err(why) = case.judge(&arrays(case, &values), &run(case, &device, &values)) {
+                failures.push(format!("{} {}: {why}", entry.name, case.label));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let used: Vec<String> =
+        device.gpu().unwrap().kernels().into_keys().filter(|k| k.starts_with("gemm/coop")).collect();
+    for part in ["BM=64", "BM=128", "load_matmul", "load_conv_forward", "load_conv_input_grad", "load_conv_weight_grad"]
+    {
+        assert!(used.iter().any(|kernel| kernel.contains(part)), "{part} was not tried: {used:?}");
+    }
+}
+
+/// What rounding to f16 costs: |error| <= (2^-10 + 2^-22) sum |a| |b|.
+#[test]
+fn matrix_units_round_their_operands_alone() {
+    let pretend = |p: &mut Profile| {
+        (p.software, p.subgroup, p.matrix_units) = (false, None, Some(MatrixUnits { side: 16, by_hand: true }));
+    };
+    let Some(device) = support::gpu_as("matrix_units_round_their_operands_alone", pretend) else { return };
+    let draw = |name: &str| Tensor::normal(&Device::Oracle, [96, 96], &Key::new(3).named(name));
+    let (a, b) = (draw("a"), draw("b"));
+    let there = |x: &Tensor| Tensor::from_f64(&device, [96, 96], x.to_f64().unwrap());
+    let got = there(&a).matmul(&there(&b)).to_f64().unwrap();
+    let (want, bound) = (a.matmul(&b).to_f64().unwrap(), a.abs().matmul(&b.abs()).to_f64().unwrap());
+    let worst = (0..got.len()).map(|i| (got[i] - want[i]).abs() / bound[i]).fold(0.0, f64::max);
+    let allowed = 2f64.powi(-10) + 2f64.powi(-22);
+    assert!((1e-5..allowed).contains(&worst), "{worst} of the sum of |a| |b|: f32 gives 1e-7, f16 up to {allowed}");
 }
 
 fn run(case: &Case, device: &Device, values: &[Vec<f64>]) -> Vec<f64> {
