@@ -7,6 +7,7 @@
 // S^T, F^T, G^T, then, from the last block to the first, S, G, F. Of the activations the way back needs their signs alone.
 // work item: SC x 4 NV. traffic: the weights once per workgroup and step.
 //#include "langevin/chain.wgsl"
+//#include "langevin/signs.wgsl"
 
 // The widest layer, and the dimension of x.
 const HIDDEN: u32 = 128u; // @param
@@ -41,46 +42,12 @@ struct Params {
 @group(0) @binding(6) var<storage, read> clock: array<f32>;
 @group(0) @binding(7) var<storage, read_write> x_end: array<f32>;
 
-const WORDS = (SC * NV + 7u) / 8u;
-
-// The signs of h_0, z_1, h_1, .., z_B, h_B, a bit a number.
-var<private> positive: array<u32, (2u * BLOCKS + 1u) * WORDS>;
 // h on the way forward, dE/dh on the way back.
 var<private> stream: array<array<vec4f, NV>, SC>;
 
 // The width of h_i in groups of four columns.
 fn width(i: u32) -> u32 {
     return p.width[i / 4u][i % 4u] / 4u;
-}
-
-// Keeps the signs of acc as layer `layer`'s.
-fn keep_signs(layer: u32) {
-    var bits: array<u32, WORDS>;
-    for (var s = 0u; s < SC; s++) {
-        for (var j = 0u; j < NV; j++) {
-            let i = s * NV + j;
-            let four = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), acc[s][j] > vec4f(0.0));
-            bits[i / 8u] |= (four.x | four.y | four.z | four.w) << (i % 8u * 4u);
-        }
-    }
-    for (var word = 0u; word < WORDS; word++) {
-        positive[layer * WORDS + word] = bits[word];
-    }
-}
-
-// acc *= what the sign in layer `layer` says: 1 where positive, else slope.
-fn times_slopes(layer: u32, slope: f32) {
-    var bits: array<u32, WORDS>;
-    for (var word = 0u; word < WORDS; word++) {
-        bits[word] = positive[layer * WORDS + word];
-    }
-    for (var s = 0u; s < SC; s++) {
-        for (var j = 0u; j < NV; j++) {
-            let i = s * NV + j;
-            let on = (vec4u(bits[i / 8u] >> (i % 8u * 4u)) & vec4u(1u, 2u, 4u, 8u)) != vec4u(0u);
-            acc[s][j] *= select(vec4f(slope), vec4f(1.0), on);
-        }
-    }
 }
 
 // The rows become acc.

@@ -60,6 +60,7 @@ pub const INCLUDES: &[Source] = &[
     shader!("pool/resize_weights.wgsl"),
     shader!("langevin/chain.wgsl"),
     shader!("langevin/share_nothing.wgsl"),
+    shader!("langevin/signs.wgsl"),
     shader!("langevin/share_subgroup.wgsl"),
     shader!("gemm/product.wgsl"),
     shader!("gemm/conv.wgsl"),

@@ -4,7 +4,7 @@ use super::controls::{Command, FIELDS};
 use super::dom::{self, say};
 use super::live::{self, DRAWN, Live};
 use super::pace::Speed;
-use super::page::{OWN, Page, list_kernels};
+use super::page::{FIRST_ITERATION, OWN, Page, list_kernels};
 use super::{files, view};
 use crate::data::Toy;
 use crate::error::{Error, Result};
@@ -89,7 +89,7 @@ impl Page {
         }
         self.set_running(!self.running);
         say(match (self.running, self.live.captured()) {
-            (true, false) => "Training. The first iteration takes longer: it compiles its kernels.",
+            (true, false) => FIRST_ITERATION,
             (true, true) => "Training.",
             (false, _) => "Paused.",
         });
@@ -161,7 +161,7 @@ impl Page {
         }
         self.set_running(true);
         let (points, preset) = (self.drawing.borrow().len(), &self.live.config.preset);
-        say(&format!("{preset} trains on {points} points; draw more while it runs."));
+        say(&format!("{preset} with its settings trains on {points} points; draw more while it runs."));
         Ok(())
     }
 

@@ -18,6 +18,8 @@ use web_sys::HtmlSelectElement;
 const FIRST: &str = "cd/eight-gaussians-small";
 /// The choice of a density that is painted.
 pub const OWN: &str = "your own points";
+/// What is said until the first iteration is done.
+pub const FIRST_ITERATION: &str = "Training. The first iteration takes longer: it compiles its kernels.";
 /// Points of the data and chains that are drawn.
 const SHOWN: usize = 600;
 /// The part of the time that maps take, and that scores take.
@@ -135,6 +137,9 @@ impl Page {
         }
         if first {
             self.list(&report);
+            if dom::element::<web_sys::Element>("message").text_content().is_some_and(|text| text == FIRST_ITERATION) {
+                say("Training.");
+            }
         }
         Ok(())
     }
