@@ -23,6 +23,8 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("ddpm/optdigits", include_str!("presets/ddpm/optdigits.toml")),
     ("gcd/optdigits", include_str!("presets/gcd/optdigits.toml")),
     ("gcd/eight-gaussians", include_str!("presets/gcd/eight-gaussians.toml")),
+    ("gcd/checkerboard", include_str!("presets/gcd/checkerboard.toml")),
+    ("gcd/two-spirals", include_str!("presets/gcd/two-spirals.toml")),
     ("ddpm/mnist", include_str!("presets/ddpm/mnist.toml")),
     ("ddpm/fashion-mnist", include_str!("presets/ddpm/fashion-mnist.toml")),
     ("ddpm/cifar10", include_str!("presets/ddpm/cifar10.toml")),
