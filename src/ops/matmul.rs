@@ -235,7 +235,8 @@ pub fn cases() -> Vec<Case> {
         (1, 256, 1, 128),
         (1, 257, 66, 131),
         (1, 3, 5, 300_001),
-        (1, 1537, 1409, 37),
+        (1, 1537, 1409, 5),
+        (128, 33, 34, 36),
     ];
     for (batch, m, n, k) in sizes {
         for (ta, tb) in [(false, false), (false, true), (true, false), (true, true)] {

@@ -54,7 +54,7 @@ fn matrix_units_multiply_what_f16_holds() {
     let mut failures = Vec::new();
     for entry in list().iter().filter(|entry| ["matmul", "conv2d"].contains(&entry.name)) {
         // One of the four largest is enough.
-        for case in (entry.cases)().iter().filter(|c| !c.label.contains("1537") || c.label.ends_with("true false")) {
+        for case in (entry.cases)().iter().filter(|c| !c.label.starts_with("128x") || c.label.ends_with("true false")) {
             let rounded = |v: Vec<f64>| v.iter().map(|x| (x * 64.0).round() / 64.0).collect();
             let values: Vec<Vec<f64>> = case.draw(&Key::new(11).named(&case.label)).into_iter().map(rounded).collect();
             if let Err(why) = case.judge(&arrays(case, &values), &run(case, &device, &values)) {
