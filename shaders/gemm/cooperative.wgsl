@@ -37,20 +37,18 @@ fn place(f: u32, blocks: u32, along_k: bool) -> vec2u {
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
-    let tile = group.y * groups.x + group.x;
-    let tiles = vec2u((m_size() + BM - 1u) / BM, (n_size() + BN - 1u) / BN);
-    let z = tile / (tiles.x * tiles.y);
-    if z >= products() {
+    let tile = tile_of(group, groups, vec2u(BM, BN));
+    if tile.z >= products() {
         return;
     }
-    let m0 = tile / tiles.y % tiles.x * BM;
-    let n0 = tile % tiles.y * BN;
+    let m0 = tile.m;
+    let n0 = tile.n;
     let lane = local % TEAM;
     let team = local / TEAM;
     let team_m = team % 2u * (BM / 2u);
     let team_n = team / 2u * 32u;
 
-    let range = begin(z);
+    let range = begin(tile.z);
     let a_at = place(local, BM / 4u, M_ALONG_K);
     let b_at = place(local, BN / 4u, N_ALONG_K);
     let a_rows = m_begin(m0 + a_at.x);

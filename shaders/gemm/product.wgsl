@@ -79,6 +79,16 @@ fn n_frag(at: At, k: u32) -> mat4x4f {
     return b_frag(at, k);
 }
 
+// The first row and column of a workgroup's tile, and which product it belongs to.
+struct Tile { m: u32, n: u32, z: u32 }
+
+// Tiles of `size` lie row by row, product after product.
+fn tile_of(group: vec3u, groups: vec3u, size: vec2u) -> Tile {
+    let index = group.y * groups.x + group.x;
+    let tiles = (vec2u(m_size(), n_size()) + size - 1u) / size;
+    return Tile(index / tiles.y % tiles.x * size.x, index % tiles.y * size.y, index / (tiles.x * tiles.y));
+}
+
 // Writes columns n .. n + 3 of row m of a tile.
 fn store(m: u32, n: u32, sum: vec4f) {
     if SWAP {

@@ -16,16 +16,14 @@ const FN = TN / (4u * GN);
 @compute @workgroup_size(GM * GN)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
-    let tile = group.y * groups.x + group.x;
-    let tiles = vec2u((m_size() + TM - 1u) / TM, (n_size() + TN - 1u) / TN);
-    let z = tile / (tiles.x * tiles.y);
-    if z >= products() {
+    let tile = tile_of(group, groups, vec2u(TM, TN));
+    if tile.z >= products() {
         return;
     }
-    let m0 = tile / tiles.y % tiles.x * TM + local / GN * 4u * FM;
-    let n0 = tile % tiles.y * TN + local % GN * 4u * FN;
+    let m0 = tile.m + local / GN * 4u * FM;
+    let n0 = tile.n + local % GN * 4u * FN;
 
-    let range = begin(z);
+    let range = begin(tile.z);
     var a_rows: array<At, FM>;
     var b_cols: array<At, FN>;
     for (var i = 0u; i < FM; i++) {

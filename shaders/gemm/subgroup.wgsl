@@ -35,16 +35,14 @@ fn update(a: array<vec4f, 4>, at: u32, b: array<mat4x4f, NV>) {
 @compute @workgroup_size(SG)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) lane: u32) {
-    let tile = group.y * groups.x + group.x;
-    let tiles = vec2u((m_size() + TM - 1u) / TM, (n_size() + TN - 1u) / TN);
-    let z = tile / (tiles.x * tiles.y);
-    if z >= products() {
+    let tile = tile_of(group, groups, vec2u(TM, TN));
+    if tile.z >= products() {
         return;
     }
-    let m0 = tile / tiles.y % tiles.x * TM;
-    let n0 = tile % tiles.y * TN + lane * 4u;
+    let m0 = tile.m;
+    let n0 = tile.n + lane * 4u;
 
-    let range = begin(z);
+    let range = begin(tile.z);
     let a_rows = m_begin(m0 + lane % ML * 4u);
     var b_cols: array<At, NV>;
     for (var j = 0u; j < NV; j++) {

@@ -42,16 +42,14 @@ fn swizzle(block: u32, k: u32, blocks: u32) -> u32 {
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u,
         @builtin(local_invocation_index) local: u32) {
-    let tile = group.y * groups.x + group.x;
-    let tiles = vec2u((m_size() + BM - 1u) / BM, (n_size() + BN - 1u) / BN);
-    let z = tile / (tiles.x * tiles.y);
-    if z >= products() {
+    let tile = tile_of(group, groups, vec2u(BM, BN));
+    if tile.z >= products() {
         return;
     }
-    let m0 = tile / tiles.y % tiles.x * BM;
-    let n0 = tile % tiles.y * BN;
+    let m0 = tile.m;
+    let n0 = tile.n;
 
-    let range = begin(z);
+    let range = begin(tile.z);
     var a_at: array<vec2u, A_SLOTS>;
     var b_at: array<vec2u, B_SLOTS>;
     var a_rows: array<At, A_SLOTS>;

@@ -44,21 +44,45 @@ struct Params {
 
 // h on the way forward, dE/dh on the way back.
 var<private> stream: array<array<vec4f, NV>, SC>;
+// The shifts of the block at hand.
+var<private> shifted: array<array<vec4f, NV>, SC>;
 
 // The width of h_i in groups of four columns.
 fn width(i: u32) -> u32 {
     return p.width[i / 4u][i % 4u] / 4u;
 }
 
-// The rows become acc.
-fn share(at: Place) {
+// The rows become acc, if told so.
+fn share(at: Place, really: bool) {
     workgroupBarrier(); // the rows before were read
-    for (var s = 0u; s < SC; s++) {
-        for (var j = 0u; j < NV; j++) {
-            rows[(at.chain + s) * QUADS + quad(at, j)] = acc[s][j];
+    if really {
+        for (var s = 0u; s < SC; s++) {
+            for (var j = 0u; j < NV; j++) {
+                rows[(at.chain + s) * QUADS + quad(at, j)] = acc[s][j];
+            }
         }
     }
     workgroupBarrier();
+}
+
+// The stream becomes acc, if told so.
+fn keep_stream(really: bool) {
+    for (var s = 0u; s < SC; s++) {
+        for (var j = 0u; j < NV; j++) {
+            stream[s][j] = select(stream[s][j], acc[s][j], really);
+        }
+    }
+}
+
+// On the way back: part 0 is what the stream adds to, part 2 is added to it.
+fn end_part(part: u32) {
+    for (var s = 0u; s < SC; s++) {
+        for (var j = 0u; j < NV; j++) {
+            let sum = acc[s][j] + select(vec4f(0.0), stream[s][j], part == 2u);
+            stream[s][j] = select(sum, stream[s][j], part == 1u);
+            acc[s][j] = select(stream[s][j], acc[s][j], part == 1u);
+        }
+    }
 }
 
 // acc = the same vector for all chains
@@ -67,14 +91,6 @@ fn fill(at: Place, vector: u32, columns: u32) {
         let b = weights[vector + min(quad(at, j), columns - 1u)];
         for (var s = 0u; s < SC; s++) {
             acc[s][j] = b;
-        }
-    }
-}
-
-fn add_stream() {
-    for (var s = 0u; s < SC; s++) {
-        for (var j = 0u; j < NV; j++) {
-            acc[s][j] += stream[s][j];
         }
     }
 }
@@ -109,12 +125,22 @@ fn leave_slopes(at: Place, columns: u32) {
     }
 }
 
-// What acc holds before part 1 of a block on the way forward: the shift of each chain's sample.
-fn begin_shifted(at: Place, begin: u32, shift: u32, columns: u32) {
+// The shifts of each chain's sample at a block.
+fn load_shifts(at: Place, begin: u32, shift: u32, columns: u32) {
     for (var s = 0u; s < SC; s++) {
         let row = min(begin + at.chain + s, p.shift_rows - 1u) * p.shift_quads + shift;
         for (var j = 0u; j < NV; j++) {
-            acc[s][j] = shifts[row + min(quad(at, j), columns - 1u)];
+            shifted[s][j] = shifts[row + min(quad(at, j), columns - 1u)];
+        }
+    }
+}
+
+// What acc holds before a part of a block on the way forward: nothing, the shifts, or h and the bias.
+fn begin_part(at: Place, part: u32, vector: u32, columns: u32) {
+    for (var j = 0u; j < NV; j++) {
+        let b = weights[vector + min(quad(at, j), columns - 1u)];
+        for (var s = 0u; s < SC; s++) {
+            acc[s][j] = select(select(vec4f(0.0), shifted[s][j], part == 1u), stream[s][j] + b, part == 2u);
         }
     }
 }
@@ -130,56 +156,41 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: ve
         enter(at, width(0u));
         keep_signs(0u);
         stream = acc;
-        share(at);
+        share(at, true);
         var shift = 0u;
         var vector = (DIM + 1u) * width(0u);
         var matrix = p.matrices;
-        for (var turn = 0u; turn < 2u * BLOCKS; turn++) {
-            let back = turn >= BLOCKS;
-            let i = select(turn, 2u * BLOCKS - 1u - turn, back);
-            // The block is entered with one width and left with another; z has that of h_{i+1}.
-            let ends = select(vec2u(width(i), width(i + 1u)), vec2u(width(i + 1u), width(i)), back);
-            let middle = width(i + 1u);
+        // Software Vulkan runs both sides of every branch: what a part does not do is left out by selects, not branched around.
+        for (var i = 0u; i < BLOCKS; i++) {
+            let ends = vec2u(width(i), width(i + 1u));
+            load_shifts(at, begin / DIM, shift, ends.y);
             for (var part = select(0u, 1u, ends.x == ends.y); part < 3u; part++) {
-                let inputs = select(ends.x, middle, part == 2u);
-                let columns = select(ends.y, middle, part == 1u);
-                if part == 1u && !back {
-                    begin_shifted(at, begin / DIM, shift, columns);
-                } else if part == 2u && !back {
-                    fill(at, vector, columns);
-                    add_stream();
-                } else {
-                    acc = array<array<vec4f, NV>, SC>();
-                }
-                product(at, matrix, inputs, columns, select(p.slope, 1.0, back || part == 0u));
-                matrix += 4u * inputs * columns;
-                if part == 1u {
-                    if back {
-                        times_slopes(2u * i + 1u, p.slope);
-                    } else {
-                        keep_signs(2u * i + 1u);
-                    }
-                    share(at);
-                } else if part == 2u && back {
-                    times_slopes(2u * i, p.slope);
-                    add_stream();
-                } else if part == 2u {
-                    keep_signs(2u * i + 2u);
-                }
-                if part != 1u {
-                    stream = acc;
-                }
+                let inputs = select(ends.x, ends.y, part == 2u);
+                begin_part(at, part, vector, ends.y);
+                product(at, matrix, inputs, ends.y, select(p.slope, 1.0, part == 0u));
+                matrix += 4u * inputs * ends.y;
+                keep_signs(select(2u * i + part, 2u * BLOCKS + 1u, part == 0u));
+                keep_stream(part != 1u);
+                share(at, part != 0u);
             }
-            if turn == BLOCKS - 1u {
-                // -dE/dh_B = w where h_B is positive; leave_slopes turns the sign.
-                fill(at, vector + middle, middle);
-                times_slopes(2u * BLOCKS, 0.0);
-                stream = acc;
-            }
-            share(at);
-            if !back {
-                shift += middle;
-                vector += middle;
+            shift += ends.y;
+            vector += ends.y;
+        }
+        // -dE/dh_B = w where h_B is positive; leave_slopes turns the sign.
+        fill(at, vector, width(BLOCKS));
+        times_slopes(2u * BLOCKS, 0.0);
+        stream = acc;
+        share(at, true);
+        for (var left = BLOCKS; left > 0u; left--) {
+            let ends = vec2u(width(left), width(left - 1u));
+            for (var part = select(0u, 1u, ends.x == ends.y); part < 3u; part++) {
+                let columns = select(ends.y, ends.x, part == 1u);
+                acc = array<array<vec4f, NV>, SC>();
+                product(at, matrix, ends.x, columns, 1.0);
+                matrix += 4u * ends.x * columns;
+                times_slopes(2u * left - part, select(p.slope, 1.0, part == 0u));
+                end_part(part);
+                share(at, part != 0u);
             }
         }
         leave_slopes(at, width(0u));

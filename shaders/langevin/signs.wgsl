@@ -3,7 +3,8 @@
 
 const WORDS = (SC * NV + 7u) / 8u;
 
-var<private> positive: array<u32, (2u * BLOCKS + 1u) * WORDS>;
+// The last place is for signs that nobody asks for.
+var<private> positive: array<u32, (2u * BLOCKS + 2u) * WORDS>;
 
 // Keeps the signs of acc as layer `layer`'s.
 fn keep_signs(layer: u32) {

@@ -2,8 +2,10 @@
 
 use super::spot::draw;
 use super::{Bench, Spot};
+use crate::autodiff::grad;
 use crate::error::Error;
 use crate::gpu::Work;
+use crate::ops::attention::Attention;
 use crate::ops::conv2d::Conv;
 use crate::ops::langevin::LangevinStep;
 use crate::ops::{Case, Input};
@@ -115,8 +117,23 @@ fn images_and_rows() -> Vec<Bench> {
     let rows = Spot::Ends { axis: 0, inputs: vec![None, Some(0)], width: 100 };
     let norm = |x: &[Tensor]| x[0].group_norm_silu(8, 1e-5, Some((&x[1], &x[2])));
     let norm = Case::new("norm", [images(), Input::uniform([64], 0.5, 1.5), Input::unit([64])], norm);
+    // Forward and backward.
+    let norm_grad = |x: &[Tensor]| {
+        let (images, scale, bias) = (x[0].tracked(), x[1].tracked(), x[2].tracked());
+        let y = images.group_norm_silu(8, 1e-5, Some((&scale, &bias))) * &x[3];
+        grad(&y.sum(), &[&images, &scale, &bias]).remove(0)
+    };
+    let inputs = [images(), Input::uniform([64], 0.5, 1.5), Input::unit([64]), images()];
+    let norm_grad = Case::new("norm grad", inputs, norm_grad);
+    let one_image = Spot::Ends { axis: 0, inputs: vec![Some(0), None, None, Some(0)], width: 1 };
+    let heads = || Input::unit([64, 256, 64]);
+    let attention = |x: &[Tensor]| x[0].scaled_dot_product_attention(&x[1], &x[2], Attention::default());
+    let attention = Case::new("attention", [heads(), heads(), heads()], attention);
+    let one_head = Spot::Ends { axis: 0, inputs: vec![Some(0); 3], width: 1 };
     vec![
         bench("group_norm_silu_64c32", norm.ulps(32.0, 1.0), Spot::rows(1), 4 * MI, 0),
+        bench("group_norm_silu_64c32_grad", norm_grad.ulps(256.0, 1.0), one_image, 4 * MI, 0),
+        bench("attention_64x256x64", attention.ulps(256.0, 1.0), one_head, MI, 4 * 64 * 256 * 256 * 64),
         bench("softmax_4096x1024", softmax.ulps(64.0, 0.0), Spot::rows(16), 4 * MI, 0),
         bench("avg_pool_64c32", pool, Spot::rows(1), MI, 4 * MI),
         bench("gather_rows", gather, rows, 16 * MI, 0),

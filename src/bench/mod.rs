@@ -17,7 +17,7 @@ pub use spot::Spot;
 pub use training::training_steps;
 
 use crate::error::{Error, Result, nearest};
-use crate::gpu::{Profile, Work};
+use crate::gpu::{Profile, ProfileRow, Work};
 use crate::tensor::Device;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -39,8 +39,16 @@ pub struct Bench {
 pub struct Row {
     /// The benchmark's name.
     pub name: &'static str,
+    /// The kernels of an iteration, the slowest first.
+    pub kernels: Vec<String>,
+    /// Iterations that were timed.
+    pub iterations: u64,
     /// The median time of one iteration in milliseconds.
     pub ms: f64,
+    /// The time that a quarter of the batches stayed below.
+    pub ms_q1: f64,
+    /// The time that three quarters of the batches stayed below.
+    pub ms_q3: f64,
     /// The fastest batch's time per iteration.
     pub ms_min: f64,
     /// The slowest batch's time per iteration.
@@ -101,13 +109,42 @@ impl Bench {
             ms.push(time(iterations)? * 1e3 / iterations as f64);
         }
         ms.sort_by(f64::total_cmp);
-        Ok(self.row(ms[ms.len() / 2], ms[0], ms[ms.len() - 1], roofs))
+        let gpu = device.gpu().filter(|gpu| gpu.profile().timestamps);
+        gpu.iter().for_each(|gpu| gpu.profile_start());
+        time(1)?;
+        let seen = gpu.map(|gpu| gpu.profile_stop().rows).unwrap_or_default();
+        let iterations = iterations * ms.len() as u64;
+        Ok(self.row(&ms, iterations, &seen, roofs))
     }
 
-    fn row(&self, ms: f64, ms_min: f64, ms_max: f64, roofs: Roofs) -> Row {
-        let (gbps, gflops) = (self.work.bytes as f64 / ms / 1e6, self.work.flops as f64 / ms / 1e6);
-        let percent_of_roof = roofs.percent(gbps, gflops);
-        Row { name: self.name, ms, ms_min, ms_max, gbps, gflops, percent_of_roof }
+    /// The row of sorted times, and of what a profile of one iteration has seen. Work that was not counted is that of the kernels.
+    fn row(&self, ms: &[f64], iterations: u64, seen: &[ProfileRow], roofs: Roofs) -> Row {
+        let total = |of: fn(&ProfileRow) -> u64| seen.iter().map(|row| row.count * of(row)).sum();
+        let work = match self.work {
+            Work { bytes: 0, flops: 0 } => Work { bytes: 0, flops: total(|row| row.flops) },
+            work => work,
+        };
+        let at = |quarter: usize| ms[(ms.len() * quarter / 4).min(ms.len() - 1)];
+        let (gbps, gflops) = (work.bytes as f64 / at(2) / 1e6, work.flops as f64 / at(2) / 1e6);
+        let mut kernels: Vec<String> = Vec::new();
+        for row in seen.iter().filter(|row| row.grid.is_some()) {
+            if !kernels.contains(&row.name) {
+                kernels.push(row.name.clone());
+            }
+        }
+        Row {
+            name: self.name,
+            kernels,
+            iterations,
+            ms: at(2),
+            ms_q1: at(1),
+            ms_q3: at(3),
+            ms_min: at(0),
+            ms_max: at(4),
+            gbps,
+            gflops,
+            percent_of_roof: roofs.percent(gbps, gflops),
+        }
     }
 }
 
@@ -135,8 +172,9 @@ mod tests {
             check: Box::new(|_| Ok(())),
             setup: Box::new(|_| Box::new(|| ())),
         };
-        let row = bench.row(2.0, 1.0, 3.0, Roofs { gbps: 10.0, gflops: 4.0 });
+        let row = bench.row(&[1.0, 1.5, 2.0, 2.5, 3.0], 5, &[], Roofs { gbps: 10.0, gflops: 4.0 });
         assert_eq!((row.gbps, row.gflops, row.percent_of_roof), (1.0, 3.0, 75.0));
+        assert_eq!([row.ms_min, row.ms_q1, row.ms, row.ms_q3, row.ms_max], [1.0, 1.5, 2.0, 2.5, 3.0]);
     }
 
     #[test]

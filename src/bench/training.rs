@@ -1,18 +1,50 @@
-//! Whole training steps.
+//! Whole training steps: contrastive divergence in the plane at two batch sizes, and steps of presets on made data.
 
 use super::Bench;
 use crate::data::{Dataset, Toy, Values};
 use crate::energy::{EnergyConfig, MlpConfig};
 use crate::error::{Error, Result};
 use crate::gpu::Work;
+use crate::run::{self, Registry, RunConfig};
 use crate::sample::Langevin;
 use crate::tensor::{Device, Key};
 use crate::train::Training;
 use crate::train::contrastive_divergence::{Config, ContrastiveDivergence};
 
-/// One contrastive-divergence iteration on eight Gaussians: an MLP energy, K = 20 Langevin steps, one Adam step.
+/// One contrastive-divergence iteration on eight Gaussians: an MLP energy, K = 20 Langevin steps, one Adam step; and one of
+/// cooperative recovery likelihood in the plane, of contrastive divergence on images, and of a U-Net that learns to denoise.
 pub fn training_steps() -> Vec<Bench> {
-    vec![contrastive_divergence("cd_2d_256", 256), contrastive_divergence("cd_2d_4096", 4096)]
+    vec![
+        contrastive_divergence("cd_2d_256", 256),
+        contrastive_divergence("cd_2d_4096", 4096),
+        preset("cdrl_2d_256", "cdrl/checkerboard-small", &[], &["batch=16", "langevin_steps=2"]),
+        preset(
+            "cd_images_28",
+            "cd/fashion-mnist",
+            &["data=uniform-noise:28x28x1"],
+            &["batch=2", "langevin.steps=1", "replay.size=64"],
+        ),
+        preset("ddpm_unet_14", "ddpm/mnist", &["data=uniform-noise:14x14x1"], &["batch=2"]),
+    ]
+}
+
+/// An iteration of a preset under other settings; `small` are those of the algorithm for the check. Its kernels count the work.
+fn preset(name: &'static str, preset: &'static str, set: &'static [&str], small: &'static [&str]) -> Bench {
+    let build = move |device: &Device, more: &[&str]| -> Result<Training> {
+        let registry = Registry::standard();
+        let more = more.iter().map(|s| format!("algorithm.{s}"));
+        let set: Vec<String> = set.iter().map(|s| s.to_string()).chain(more).collect();
+        run::build(&registry, &RunConfig::load(&registry, preset, &set)?, device)
+    };
+    Bench {
+        name,
+        work: Work::default(),
+        check: Box::new(move |device| agrees(name, device, &|device| build(device, small))),
+        setup: Box::new(move |device| {
+            let mut training = build(device, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
+            Box::new(move || drop(pollster::block_on(training.advance())))
+        }),
+    }
 }
 
 const HIDDEN: usize = 128;
@@ -22,7 +54,7 @@ fn contrastive_divergence(name: &'static str, batch: usize) -> Bench {
     Bench {
         name,
         work: work(batch),
-        check: Box::new(move |device| agrees(name, device)),
+        check: Box::new(move |device| agrees(name, device, &|device| training(device, 16))),
         setup: Box::new(move |device| {
             let mut training = training(device, batch).unwrap_or_else(|e| panic!("{name}: {e}"));
             Box::new(move || drop(pollster::block_on(training.advance())))
@@ -55,9 +87,9 @@ fn work(batch: usize) -> Work {
 ///
 /// Adam divides each gradient by its own size, so rounding errors of f32 can move a weight by a good part of the
 /// learning rate; in the figures that stays below one part in a hundred.
-fn agrees(name: &str, device: &Device) -> Result<()> {
+fn agrees(name: &str, device: &Device, training: &dyn Fn(&Device) -> Result<Training>) -> Result<()> {
     let figures = |device: &Device| -> Result<Vec<f64>> {
-        let mut training = training(device, 16)?;
+        let mut training = training(device)?;
         (0..2).for_each(|_| drop(pollster::block_on(training.advance())));
         let report = pollster::block_on(async { training.advance().await.read().values().await })?;
         Ok(report.values.iter().map(|(_, value)| *value).collect())

@@ -7,18 +7,26 @@ use crate::bench::{Roofs, Row, Step, all, ladder, select};
 use crate::error::{Error, Result};
 use crate::gpu::{INSTALL_HINT, significant};
 use crate::io::atomic;
+use crate::plot::Roofline;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Print a JSON list of {name, ms, ms_min, ms_max, gbps, gflops, percent_of_roof}
+    /// Print JSON: adapter, driver, commit, date, roofs, and rows with the kernels of each, iterations, times and rates
     #[arg(long)]
     json: bool,
+    /// Draw the roofline: what kernels reach beside what memory and arithmetic allow
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Also write table, JSON and roofline to ./benches/results, under this adapter's name
+    #[arg(long)]
+    save: bool,
     /// Only these benchmarks, separated by commas
     #[arg(long, value_name = "NAMES", num_args = 1..)]
     only: Vec<String>,
     /// Time the ladder of matrix products in shaders/matmul instead, each rung against the one before it
-    #[arg(long, conflicts_with_all = ["json", "only", "readme"])]
+    #[arg(long, conflicts_with_all = ["json", "only", "readme", "svg", "save"])]
     ladder: bool,
     /// Also write the table into ./README.md, between <!-- bench --> and <!-- /bench -->
     #[arg(long)]
@@ -53,23 +61,86 @@ pub fn run(args: &Args) -> Result<()> {
         rows.push(bench.measure(&device, roofs)?);
     }
     drop(ticker);
-    let table = table(&rows, &gpu.describe());
+    let report = Report {
+        version: env!("CARGO_PKG_VERSION"),
+        commit: commit(),
+        adapter: gpu.describe(),
+        date: today(),
+        roofs,
+        rows,
+    };
+    let table = table(&report.rows, &report.adapter, &report.date);
     if args.readme {
         write_readme(&table)?;
     }
+    if let Some(file) = &args.svg {
+        atomic::write_bytes(file, report.roofline().as_bytes())?;
+    }
+    if args.save {
+        let file = |end: &str| PathBuf::from(format!("benches/results/bench-{}.{end}", slug(&report.adapter)));
+        let page = format!("# Benchmark: {}\n\n{table}\n![roofline]({})\n", report.adapter, name(&file("svg")));
+        for (end, text) in [("md", page), ("json", report.json() + "\n"), ("svg", report.roofline())] {
+            atomic::write_bytes(file(end), text.as_bytes())?;
+        }
+    }
     match args.json {
-        true => say!("{}", serde_json::to_string_pretty(&rows).unwrap_or_else(|_| unreachable!())),
+        true => say!("{}", report.json()),
         false => output::text(&table),
     }
 }
 
+/// What was measured, where and when.
+#[derive(serde::Serialize)]
+struct Report {
+    version: &'static str,
+    /// Of the source tree that this program was built from, if it is there.
+    commit: Option<String>,
+    /// With its driver.
+    adapter: String,
+    date: String,
+    roofs: Roofs,
+    rows: Vec<Row>,
+}
+
+impl Report {
+    fn json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_else(|_| unreachable!())
+    }
+
+    fn roofline(&self) -> String {
+        let kernels = self.rows.iter().map(|row| (row.name.to_string(), row.gflops / row.gbps, row.gflops)).collect();
+        Roofline { gbps: self.roofs.gbps, gflops: self.roofs.gflops, kernels }.svg(&self.adapter)
+    }
+}
+
+/// `git describe` of the source tree.
+fn commit() -> Option<String> {
+    let git = ["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty"];
+    let said = std::process::Command::new("git").args(git).output().ok().filter(|said| said.status.success())?;
+    Some(String::from_utf8_lossy(&said.stdout).trim().into())
+}
+
+/// The letters and digits of an adapter's name, joined by hyphens.
+fn slug(adapter: &str) -> String {
+    let lower = adapter.to_lowercase();
+    let words: Vec<&str> = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    words.join("-")
+}
+
+fn name(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into()
+}
+
+fn today() -> String {
+    date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()) / 86_400)
+}
+
 /// A Markdown table with its caption.
-fn table(rows: &[Row], adapter: &str) -> String {
+fn table(rows: &[Row], adapter: &str, date: &str) -> String {
     let width = rows.iter().map(|r| r.name.len()).max().unwrap_or(0);
     let mut text = format!(
-        "Measured with `ebm bench` on {adapter}, {}. Medians; the roofs are a plain copy and multiply-adds in \
-         registers.\n\n",
-        date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()) / 86_400)
+        "Measured with `ebm bench` on {adapter}, {date}. Medians; the roofs are a plain copy and multiply-adds in \
+         registers.\n\n"
     );
     let head = ["ms", "min", "max", "GB/s", "GFLOP/s", "% of roof"];
     text += &format!("| {:<width$} |{}\n", "kernel", head.map(|h| format!(" {h:>9} |")).concat());
@@ -141,6 +212,12 @@ mod tests {
     fn days_become_dates_across_leap_years() {
         let dates = [0, 59, 11_016, 11_017, 19_782, 20_788].map(date);
         assert_eq!(dates, ["1970-01-01", "1970-03-01", "2000-02-29", "2000-03-01", "2024-02-29", "2026-12-01"]);
+    }
+
+    #[test]
+    fn a_page_is_named_after_its_adapter() {
+        let adapter = "NVIDIA H200 (vulkan, discrete GPU, NVIDIA 570.1)";
+        assert_eq!(slug(adapter), "nvidia-h200-vulkan-discrete-gpu-nvidia-570-1");
     }
 
     #[test]

@@ -98,13 +98,12 @@ impl RecoveryTable {
             [|s| s.a, |s| s.sigma, |s| s.s, |s| s.coupling, |s| s.weight, |s| s.mean[0], |s| s.mean[1]];
         let alpha = (0..=schedule.steps()).map(|t| if t == 0 { 1.0 } else { schedule.step_alpha(t) }).collect();
         let columns: Vec<Vec<f64>> = [alpha].into_iter().chain(columns.map(|field| self.column(field))).collect();
-        let rows = schedule.steps() + 1;
-        let values = (0..rows).flat_map(|t| columns.iter().map(move |c| c[t])).collect();
-        Transitions(Tensor::from_f64(device, [rows, columns.len()], values))
+        let values: Vec<f64> = columns.iter().flatten().copied().collect();
+        Transitions(Tensor::from_f64(device, [columns.len(), schedule.steps() + 1], values))
     }
 }
 
-/// The constants of all transitions on a device, `[T + 1, 8]`.
+/// The constants of all transitions on a device, `[8, T + 1]`.
 pub struct Transitions(Tensor);
 
 /// The constants of each sample's transition, `[N]` each; see [`RecoveryStep`].
@@ -128,9 +127,9 @@ pub struct Transition {
 impl Transitions {
     /// The constants of samples at levels `t [N]`, 1 to T.
     pub fn of(&self, t: &Tensor) -> Transition {
-        let rows = self.0.gather(0, t);
-        let column = |i: usize| rows.narrow(1, i, 1).reshape([t.numel()]);
-        let [alpha, a, sigma, s, coupling, weight, of_noisy, of_clean] = std::array::from_fn(column);
+        let all = self.0.gather(1, t); // [8, N]
+        let of = |i: usize| all.narrow(0, i, 1).reshape([t.numel()]);
+        let [alpha, a, sigma, s, coupling, weight, of_noisy, of_clean] = std::array::from_fn(of);
         Transition { alpha, a, sigma, s, coupling, weight, mean: [of_noisy, of_clean] }
     }
 }

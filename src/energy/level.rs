@@ -7,7 +7,7 @@
 use super::Energy;
 use crate::check;
 use crate::error::{Error, Result};
-use crate::nn::{Conv2d, Init, Linear, Param, Scope, SpectralNorm, level_features};
+use crate::nn::{Activation, Conv2d, Init, Linear, Param, Scope, SpectralNorm, level_features};
 use crate::ops::conv2d::Conv;
 use crate::ops::langevin::LangevinStep;
 use crate::ops::residual_chain::{Residual, ResidualBlock};
@@ -27,6 +27,10 @@ pub enum LevelEnergyConfig {
         widths: Vec<usize>,
         /// Width of the level's embedding.
         embedding: usize,
+        /// Between the layers that see the sample, and at the end, where the published net with `leaky_relu` has ReLU. Slopes that are
+        /// [matched](crate::train::recovery_likelihood::Stage::Scores) want a smooth one, which chains of one kernel do not have.
+        #[serde(default = "published", skip_serializing_if = "is_published")]
+        activation: Activation,
     },
     /// Convolutional blocks, for images.
     Conv {
@@ -36,15 +40,37 @@ pub enum LevelEnergyConfig {
         blocks: usize,
         /// Width of the level's embedding.
         embedding: usize,
+        /// As above.
+        #[serde(default = "published", skip_serializing_if = "is_published")]
+        activation: Activation,
     },
 }
 
+fn published() -> Activation {
+    Activation::LeakyRelu
+}
+
+/// Settings of before there was a choice stay as they are.
+fn is_published(activation: &Activation) -> bool {
+    *activation == published()
+}
+
 impl LevelEnergyConfig {
+    /// The published net for points, of these widths.
+    pub fn mlp(widths: impl Into<Vec<usize>>, embedding: usize) -> LevelEnergyConfig {
+        LevelEnergyConfig::Mlp { widths: widths.into(), embedding, activation: published() }
+    }
+
+    /// The published net for images, of these widths.
+    pub fn conv(widths: impl Into<Vec<usize>>, blocks: usize, embedding: usize) -> LevelEnergyConfig {
+        LevelEnergyConfig::Conv { widths: widths.into(), blocks, embedding, activation: published() }
+    }
+
     /// Whether the settings make sense; `name` is where they stand, such as `algorithm.energy`.
     pub fn check(&self, name: &str) -> Result<()> {
         let (widths, blocks, embedding) = match self {
-            LevelEnergyConfig::Mlp { widths, embedding } => (widths, 1, *embedding),
-            LevelEnergyConfig::Conv { widths, blocks, embedding } => (widths, *blocks, *embedding),
+            LevelEnergyConfig::Mlp { widths, embedding, .. } => (widths, 1, *embedding),
+            LevelEnergyConfig::Conv { widths, blocks, embedding, .. } => (widths, *blocks, *embedding),
         };
         check::list(format!("{name}.widths"), widths, 1..=check::MOST_WIDE)?;
         check::within(format!("{name}.blocks"), blocks, 1..=check::MOST_LAYERS)?;
@@ -61,9 +87,10 @@ pub struct LevelEnergy {
     enter: Normed,
     stages: Vec<Vec<Block>>,
     head: Head,
+    activation: Activation,
 }
 
-/// `y = skip(x) + gain * second(a(first(a(x)) + a(level(a(embedding)))))`, a = leaky ReLU of slope 0.2.
+/// `y = skip(x) + gain * second(a(first(a(x)) + b(level(b(embedding)))))`, b = leaky ReLU of slope 0.2, and a unless another is set.
 struct Block {
     first: Normed,
     level: Normed,
@@ -88,14 +115,16 @@ impl LevelEnergy {
         classes: usize,
     ) -> Result<LevelEnergy> {
         config.check("energy")?;
-        let (kernel, widths, blocks, embedding) = match (config, item) {
-            (LevelEnergyConfig::Mlp { widths, embedding }, [_]) => (None, widths, 1, *embedding),
-            (LevelEnergyConfig::Conv { widths, blocks, embedding }, [h, w, _]) => {
+        let (kernel, widths, blocks, embedding, activation) = match (config, item) {
+            (LevelEnergyConfig::Mlp { widths, embedding, activation }, [_]) => {
+                (None, widths, 1, *embedding, *activation)
+            }
+            (LevelEnergyConfig::Conv { widths, blocks, embedding, activation }, [h, w, _]) => {
                 let (times, most) = (widths.len() - 1, h.trailing_zeros().min(w.trailing_zeros()) as usize);
                 let why =
                     format!("halves the image {times} times, but {h}x{w} cannot be; use at most {} widths", most + 1);
                 check::ensure(times <= most, "energy.widths", widths, why)?;
-                (Some(3), widths, *blocks, *embedding)
+                (Some(3), widths, *blocks, *embedding, *activation)
             }
             _ => {
                 return Err(Error::setting(format!(
@@ -129,6 +158,7 @@ impl LevelEnergy {
                 None => Head::Constant(head.param("weight", [1, last], Init::fan_in(last))),
                 Some(_) => Head::Embedded(Linear::without_bias(&head, embedding, last, Init::fan_in(embedding))),
             },
+            activation,
         })
     }
 
@@ -172,6 +202,7 @@ impl LevelEnergy {
                 Head::Constant(weight) => weight.get(),
                 Head::Embedded(linear) => chosen.matmul(&linear.forward(&activated)),
             },
+            activation: self.activation,
         }
     }
 
@@ -205,6 +236,7 @@ pub struct ConditionedEnergy {
     stages: Vec<Vec<FixedBlock>>,
     /// `[N or 1, C]`
     head: Tensor,
+    activation: Activation,
 }
 
 struct FixedBlock {
@@ -230,6 +262,7 @@ impl ConditionedEnergy {
             enter: self.enter.frozen(),
             stages: self.stages.iter().map(|stage| stage.iter().map(block).collect()).collect(),
             head: first(&self.head),
+            activation: self.activation,
         }
     }
 }
@@ -242,16 +275,16 @@ impl Energy for ConditionedEnergy {
             if i > 0 && images {
                 h = h.avg_pool(2, 2, 0);
             }
-            h = stage.iter().fold(h, |h, block| block.apply(&h));
+            h = stage.iter().fold(h, |h, block| block.apply(&h, self.activation));
         }
-        let h = h.relu();
+        let h = if is_published(&self.activation) { h.relu() } else { self.activation.apply(&h) };
         let h = if images { h.sum_axes(&[1, 2]) } else { h };
         -(&h * &self.head).sum_axes(&[1])
     }
 
     /// For points the whole chain is one kernel.
     fn chain(&self, step: &LangevinStep, steps: usize, x_0: &Tensor, key: &Key) -> Option<Tensor> {
-        if x_0.shape().rank() != 2 {
+        if x_0.shape().rank() != 2 || !is_published(&self.activation) {
             return None;
         }
         let blocks = self.stages.iter().flatten().map(FixedBlock::of_chain).collect();
@@ -270,12 +303,12 @@ impl FixedBlock {
         }
     }
 
-    fn apply(&self, x: &Tensor) -> Tensor {
+    fn apply(&self, x: &Tensor, activation: Activation) -> Tensor {
         let mut shape = vec![1; x.shape().rank()];
         (shape[0], shape[x.shape().rank() - 1]) = (self.shift.dim(0), self.shift.dim(1));
-        let h = self.first.apply(&leaky(x)) + self.shift.reshape(shape);
+        let h = self.first.apply(&activation.apply(x)) + self.shift.reshape(shape);
         let skip = self.skip.as_ref().map_or_else(|| x.clone(), |skip| skip.apply(x));
-        skip + self.second.apply(&leaky(&h))
+        skip + self.second.apply(&activation.apply(&h))
     }
 }
 
@@ -358,15 +391,15 @@ mod tests {
     /// The counts follow from section 5 of the specification.
     #[test]
     fn the_published_nets_have_the_published_sizes() {
-        let points = LevelEnergyConfig::Mlp { widths: vec![128, 256, 256, 256], embedding: 512 };
+        let points = LevelEnergyConfig::mlp([128, 256, 256, 256], 512);
         assert_eq!(build(&[2], &points, 0).0.numel(), 1_217_920);
-        let images = LevelEnergyConfig::Conv { widths: vec![128, 256, 256, 256], blocks: 8, embedding: 512 };
+        let images = LevelEnergyConfig::conv([128, 256, 256, 256], 8, 512);
         assert_eq!(build(&[32, 32, 3], &images, 0).0.numel(), 34_833_152);
     }
 
     #[test]
     fn each_sample_has_the_energy_of_its_own_condition() {
-        let config = LevelEnergyConfig::Conv { widths: vec![3, 4], blocks: 2, embedding: 8 };
+        let config = LevelEnergyConfig::conv([3, 4], 2, 8);
         let (_, energy) = build(&[4, 4, 1], &config, 2);
         let device = Device::oracle();
         let y = Tensor::normal(&device, [3, 4, 4, 1], &Key::new(1));
@@ -383,7 +416,7 @@ mod tests {
     fn a_fused_chain_ends_where_single_steps_end() {
         use crate::sample::Chain;
         for widths in [vec![4, 4, 6], vec![5, 3]] {
-            let config = LevelEnergyConfig::Mlp { widths, embedding: 8 };
+            let config = LevelEnergyConfig::mlp(widths, 8);
             let (params, energy) = build(&[2], &config, 0);
             let flat = params.flat();
             // Biases and gains of their own.
@@ -407,8 +440,12 @@ mod tests {
     #[test]
     fn parameter_gradients_agree_with_differences() {
         for (item, config) in [
-            (&[2][..], LevelEnergyConfig::Mlp { widths: vec![4, 6], embedding: 8 }),
-            (&[4, 4, 1], LevelEnergyConfig::Conv { widths: vec![3, 4], blocks: 1, embedding: 8 }),
+            (&[2][..], LevelEnergyConfig::mlp([4, 6], 8)),
+            (&[4, 4, 1], LevelEnergyConfig::conv([3, 4], 1, 8)),
+            (
+                &[4, 4, 1],
+                LevelEnergyConfig::Conv { widths: vec![3, 4], blocks: 1, embedding: 8, activation: Activation::Silu },
+            ),
         ] {
             let (params, energy) = build(item, &config, 1);
             let device = Device::oracle();

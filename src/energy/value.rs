@@ -140,22 +140,18 @@ struct Separate {
     last: usize,
 }
 
-impl Separate {
-    /// V(x, t) for t < T.
-    fn before(&self, x: &Tensor, t: Times) -> Tensor {
-        let own = self.value.value(x, t);
-        if self.above_energy { own + self.energy.energy(x) } else { own }
-    }
-}
-
 impl Value for Separate {
     fn value(&self, x: &Tensor, t: Times) -> Tensor {
+        let own = || self.value.value(x, t);
         match t {
             Times::All(t) if t == self.last => self.energy.energy(x),
-            Times::All(_) => self.before(x, t),
+            Times::All(_) if self.above_energy => own() + self.energy.energy(x),
+            Times::All(_) => own(),
             Times::Each(each) => {
                 let at_end = each.equal(&Tensor::scalar(each.device(), self.last as f64));
-                at_end.where_(&self.energy.energy(x), &self.before(x, t))
+                let energy = self.energy.energy(x);
+                let before = if self.above_energy { own() + &energy } else { own() };
+                at_end.where_(&energy, &before)
             }
         }
     }

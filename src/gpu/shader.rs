@@ -7,10 +7,16 @@
 //! - a line ending in `// @param` (`const BM = 64u; // @param`, `alias T = f32; // @param`) has its right-hand side
 //!   replaced by the host's value. Whatever is not replaced keeps the default that stands in the file.
 //! - an input declared in a line ending in `// @texels` becomes a texture in [`Kernel::texels`], if it holds `vec4f`.
+//!
+//! The files are embedded in the program. With `EBM_SHADERS=shaders` those of that folder are read in their place, so that a kernel
+//! can be changed and timed (`ebm bench --only ..`) without building anything.
 
 use super::texels::ROW;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::hash::{Hash, Hasher};
+use std::path::Path;
 
 /// A WGSL file embedded in the program.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +168,7 @@ impl Kernel {
         included: &mut BTreeSet<&'static str>,
         used: &mut BTreeSet<&'static str>,
     ) {
-        for line in source.text.lines() {
+        for line in text_of(source, std::env::var_os("EBM_SHADERS").as_deref()).lines() {
             if let Some(target) = line.strip_prefix("//#include ") {
                 let (default, name) = target.split_once(" // @param ").unwrap_or((target, ""));
                 let path = match self.param(name, used) {
@@ -197,6 +203,12 @@ impl Kernel {
         used.insert(name);
         Some(*value)
     }
+}
+
+/// The file of this path in `folder`, if there is one, else the embedded text.
+fn text_of(source: Source, folder: Option<&OsStr>) -> Cow<'static, str> {
+    let read = |folder| std::fs::read_to_string(Path::new(folder).join(source.path)).ok();
+    folder.and_then(read).map_or(Cow::Borrowed(source.text), Cow::Owned)
 }
 
 impl Param {
@@ -307,6 +319,17 @@ mod tests {
         assert_eq!(text.matches("fn linear_group").count(), 1);
         assert_eq!(Kernel::new(SOURCE).with("BM", 8u32).with("T", "f16").name(), "test[BM=8,T=f16]");
         assert_eq!(Kernel::new(SOURCE).op(3, "silu").texels().name(), "test[silu]@texels");
+    }
+
+    #[test]
+    fn a_file_of_the_folder_that_is_named_stands_in_for_the_embedded_one() {
+        let folder = std::env::temp_dir().join(format!("ebm-shaders-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("a")).unwrap();
+        std::fs::write(folder.join("a/here.wgsl"), "mine").unwrap();
+        let text = |path| text_of(Source { path, text: "embedded" }, Some(folder.as_os_str())).into_owned();
+        assert_eq!([text("a/here.wgsl"), text("a/there.wgsl")], ["mine", "embedded"]);
+        assert_eq!(text_of(Source { path: "a/here.wgsl", text: "embedded" }, None), "embedded");
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! A movement takes at most 6 dimensions, counted after neighbours that are read one after the other are merged.
 
-use super::{Case, Input, Op, apply, elementwise_work, shape_of, with_history};
-use crate::gpu::{Gpu, Kernel, Work, Workgroups};
+use super::{Case, Input, Op, apply, shape_of, with_history};
+use crate::gpu::{Gpu, Kernel, Slice as Memory, Work, Workgroups};
 use crate::tensor::{Array, Axis, Shape, Tensor, calling};
 use crate::{shader, uniforms};
 
@@ -251,6 +251,14 @@ impl Slice {
         (r.dim, r.start, r.step) = (self.len, self.start as i64, self.step);
         views
     }
+
+    /// Where the slice begins in x, if it is one run of x's memory on a GPU that can be bound as it is: then nothing is copied.
+    fn lies_together(&self, x: &Tensor) -> Option<usize> {
+        let [outer, dim, inner] = x.shape().around(self.axis);
+        let inside = self.start <= dim && self.len <= dim - self.start;
+        let one_run = outer == 1 && self.step == 1 && self.len > 0 && inner > 0 && inside;
+        (one_run && x.device().gpu().is_some()).then(|| self.start * inner).filter(|first| first.is_multiple_of(64))
+    }
 }
 
 impl Op for Slice {
@@ -367,20 +375,15 @@ impl Op for Concat {
 
     fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
         let [outer, total, inner] = y.shape().around(self.0);
-        let fours = x.iter().all(|part| (part.dim(self.0) * inner).is_multiple_of(4));
-        let (element, width) = if fours { (VEC4, 4) } else { (SCALAR, 1) };
-        let kernel = Kernel::new(shader!("movement/place.wgsl")).with("ELEMENT", element);
         let mut start = 0;
-        for part in x {
-            let run = part.dim(self.0) * inner / width;
-            let count = part.numel() / width;
-            let work = elementwise_work(std::slice::from_ref(part), part, 0);
-            if outer * run > 0 {
-                let uniforms = uniforms![count, run, total: total * inner / width, start: start * inner / width];
-                gpu.dispatch(&kernel, uniforms, &[part.slice(), y.slice()], Workgroups::Elements(count), work);
-            }
-            start += part.dim(self.0);
-        }
+        let part = |part: &Tensor| {
+            let run = part.dim(self.0) * inner;
+            let placed = Placed { part: part.clone(), run, start };
+            start += run;
+            placed
+        };
+        let parts: Vec<Placed> = x.iter().map(part).collect();
+        place(gpu, &parts, outer, total * inner, y.slice());
     }
 
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
@@ -467,7 +470,14 @@ impl Tensor {
     pub fn slice_step(&self, axis: impl Axis, start: usize, step: i64, len: usize) -> Tensor {
         let _op = calling("slice_step");
         assert!(step != 0, "slice_step: a step of 0");
-        apply(Slice { axis: self.shape().axis(axis), start, step, len }, &[self])
+        let op = Slice { axis: self.shape().axis(axis), start, step, len };
+        match op.lies_together(self) {
+            Some(first) => {
+                let shape = shape_of(&op, &[self]);
+                with_history(self.view(first, shape), op, vec![self.clone()])
+            }
+            None => apply(op, &[self]),
+        }
     }
 
     /// An axis in reverse order.
@@ -529,6 +539,39 @@ impl Tensor {
     }
 }
 
+/// Rows of `run` elements that go to element `start` of longer rows.
+pub(crate) struct Placed {
+    pub part: Tensor,
+    pub run: usize,
+    pub start: usize,
+}
+
+/// Parts of more elements have a dispatch of their own, smaller ones share one.
+pub(crate) const SMALL: usize = 1 << 16;
+
+/// Writes `outer` rows of each part to its place in the rows of `total` elements of `y`.
+pub(crate) fn place(gpu: &Gpu, parts: &[Placed], outer: usize, total: usize, y: &Memory) {
+    let fours = total.is_multiple_of(4) && parts.iter().all(|p| p.run.is_multiple_of(4) && p.start.is_multiple_of(4));
+    let (element, width) = if fours { (VEC4, 4) } else { (SCALAR, 1) };
+    let kernel = Kernel::new(shader!("movement/place.wgsl")).with("ELEMENT", element);
+    let full: Vec<&Placed> = parts.iter().filter(|p| p.part.numel() > 0).collect();
+    let (small, large): (Vec<&Placed>, Vec<&Placed>) = full.into_iter().partition(|p| p.part.numel() <= SMALL);
+    for some in small.chunks(4).chain(large.chunks(1)) {
+        let at = |i: usize| some[i.min(some.len() - 1)];
+        let mut across = 0;
+        let ends = std::array::from_fn::<u32, 4, _>(|i| {
+            across += if i < some.len() { some[i].run / width } else { 0 };
+            across as u32
+        });
+        let starts = std::array::from_fn::<u32, 4, _>(|i| (at(i).start / width) as u32);
+        let count = outer * across;
+        let uniforms = uniforms![count, total: total / width, ends, starts];
+        let [x_0, x_1, x_2, x_3] = std::array::from_fn(|i| at(i).part.slice());
+        let work = Work { bytes: (8 * width * count) as u64, flops: 0 };
+        gpu.dispatch(&kernel, uniforms, &[x_0, x_1, x_2, x_3, y], Workgroups::Elements(count), work);
+    }
+}
+
 /// Cases of every movement, with dimensions 0, 1, primes, and more than 65,535 workgroups' worth of elements.
 pub fn cases() -> Vec<Case> {
     let unit = |s: &[usize]| [Input::unit(s)];
@@ -547,6 +590,8 @@ pub fn cases() -> Vec<Case> {
         case("broadcast", &[3, 1], |x| x[0].broadcast_to([2, 3, 4])),
         case("broadcast", &[1], |x| x[0].broadcast_to([65_536 * 3])),
         case("slice", &[5, 4], |x| x[0].narrow(0, 1, 3)),
+        case("slice that is a view", &[192], |x| x[0].narrow(0, 64, 64)),
+        case("slice that is a view", &[3, 1, 64], |x| x[0].narrow(0, 1, 2)),
         case("slice nothing", &[5, 4], |x| x[0].narrow(1, 2, 0)),
         case("slice step", &[2, 7, 3], |x| x[0].slice_step(1, 1, 2, 3)),
         case("slice back", &[2, 7], |x| x[0].slice_step(1, 6, -3, 3)),
@@ -565,6 +610,10 @@ pub fn cases() -> Vec<Case> {
         case("pad_edge", &[3, 2], |x| x[0].pad_edge(0, 2, 1)),
         case("unsqueeze", &[3, 2], |x| x[0].unsqueeze(-1)),
         case("squeeze", &[3, 1, 2], |x| x[0].squeeze(-2)),
+        Case::new("concat of six", [1, 2, 1, 3, 1, 4].map(|n| Input::unit([n, 4])), |x| {
+            Tensor::concat(&x.iter().collect::<Vec<_>>(), 0)
+        })
+        .exact(),
         Case::new("concat", [Input::unit([2, 3]), Input::unit([2, 1]), Input::unit([2, 0])], |x| {
             Tensor::concat(&[&x[0], &x[1], &x[2]], 1)
         })

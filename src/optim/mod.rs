@@ -12,6 +12,7 @@ pub use optimizer::{Optimizer, OptimizerConfig};
 pub use rate::RateConfig;
 pub use sgd::{Sgd, SgdConfig};
 
+use crate::ops::movement::{Placed, SMALL, place};
 use crate::tensor::{Device, Storage, Tensor};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -39,7 +40,7 @@ impl Counter {
 
 /// Copies gradients to their places in one flat tensor of `total` elements, zero in the gaps.
 ///
-/// `offsets` are those of `Params::offsets`. On a GPU these are copies between buffers, no dispatches.
+/// `offsets` are those of `Params::offsets`. On a GPU four small gradients go in a dispatch, large ones are copied.
 #[track_caller]
 pub fn pack(grads: &[Tensor], offsets: &[usize], total: usize) -> Tensor {
     assert_eq!(grads.len(), offsets.len(), "one offset per gradient");
@@ -47,9 +48,30 @@ pub fn pack(grads: &[Tensor], offsets: &[usize], total: usize) -> Tensor {
     match device {
         Device::Gpu(gpu) => {
             let flat = Tensor::zeros(device, [total]);
-            for (grad, &at) in grads.iter().zip(offsets) {
-                gpu.copy(grad.slice(), flat.slice(), at as u64 * 4, grad.numel() as u64 * 4);
+            let copy = |some: &[(&Tensor, &usize)]| {
+                for (grad, at) in some {
+                    gpu.copy(grad.slice(), flat.slice(), **at as u64 * 4, grad.numel() as u64 * 4);
+                }
+            };
+            let most = gpu.profile().max_binding_bytes as usize / 4;
+            let all = grads.iter().zip(offsets).filter(|(grad, _)| grad.numel() > 0);
+            let (small, large): (Vec<_>, Vec<_>) = all.partition(|(grad, _)| grad.numel() <= SMALL);
+            for some in small.chunks(4) {
+                let (first, last) = (*some[0].1, some[some.len() - 1]);
+                let span = last.1 + last.0.numel() - first;
+                if span > most {
+                    copy(some);
+                    continue;
+                }
+                let placed = |&(grad, start): &(&Tensor, &usize)| Placed {
+                    part: grad.clone(),
+                    run: grad.numel(),
+                    start: start - first,
+                };
+                let parts: Vec<Placed> = some.iter().map(placed).collect();
+                place(gpu, &parts, 1, span, flat.view(first, [span]).slice());
             }
+            copy(&large);
             flat
         }
         Device::Oracle => {

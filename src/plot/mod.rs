@@ -8,6 +8,8 @@ mod density;
 mod font;
 mod picture;
 mod png;
+#[cfg(feature = "plots")]
+mod roofline;
 mod samples;
 
 pub use colormap::Colormap;
@@ -16,6 +18,8 @@ pub use curves::Curves;
 pub use density::{Bounds, Panel, histogram, panels, quantiles};
 pub use picture::Picture;
 pub use png::animation;
+#[cfg(feature = "plots")]
+pub use roofline::Roofline;
 pub use samples::{MOST_CHANNELS, beside, grid, stack, strips};
 
 /// A colour: red, green, blue.

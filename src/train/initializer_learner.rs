@@ -72,7 +72,7 @@ impl InitializerLearner {
             learner: Learner::new(&params, &config.initializer_optimizer, config.ema),
             target: config.initializer_target,
             anchor: config.initializer_anchor,
-            variances: LevelMeans::new(device, start),
+            variances: LevelMeans::new(device, [start]),
             learns_variances: config.proposal_variance == ProposalVariance::Learnt,
             least: Tensor::from_f64(device, [posterior.len()], posterior),
         })
@@ -106,7 +106,8 @@ impl InitializerLearner {
         if self.learns_variances {
             let squares = per_dimension(&off);
             let of_chain = y_neg.is_some() && self.target == Target::Chain;
-            self.variances.update(t, &if of_chain { squares } else { squares + self.least.gather(0, &(t - 1.0)) });
+            let squares = if of_chain { squares } else { squares + self.least.gather(0, &(t - 1.0)) };
+            self.variances.update(t, &[&squares]);
         }
         it.metric("initializer_loss", &loss);
         it.metric("initializer_gradient_norm", &norm);

@@ -69,6 +69,9 @@ pub enum Stage {
     Both,
     /// The initializer alone, by the data: a run for others to start from (`[init]`).
     Initializer,
+    /// Both by the data, without chains: the initializer as above, the energy by denoising score matching (Vincent 2011). An extension
+    /// of ours.
+    Scores,
 }
 
 impl Default for Config {
@@ -90,7 +93,7 @@ impl Default for Config {
             fold: 1,
             max_energy: 1e6,
             ema: 0.9999,
-            energy: LevelEnergyConfig::Mlp { widths: vec![128, 256, 256, 256], embedding: 512 },
+            energy: LevelEnergyConfig::mlp([128, 256, 256, 256], 512),
             energy_optimizer: AdamConfig::default(),
             initializer: None,
             initializer_target: Target::Chain,

@@ -10,6 +10,7 @@
 use super::initializer_learner::per_dimension;
 pub use super::recovery_config::{Config, Stage};
 use super::{Algorithm, InitializerLearner, Iteration, Learner, LevelMeans, Loader, Start, State, Units};
+use crate::autodiff::grad_graph;
 use crate::data::Dataset;
 use crate::diffusion::{InitializerConfig, RecoveryTable, Schedule, Transition, Transitions};
 use crate::energy::{Energy, LevelEnergy};
@@ -33,7 +34,10 @@ impl Algorithm for RecoveryLikelihood {
             Some(g) => g.propose(it, &x_t, &condition, &t), // y_0 = g(x_t, lambda_t) + sqrt(v_t) n
             None => Start { x: x_t.clone(), source: x_t.clone() }, // DRL
         };
-        if self.config.stage == Stage::Initializer {
+        if self.config.stage == Stage::Scores {
+            self.match_slopes(it, &x, &y_pos, (&t, &of, &condition));
+        }
+        if self.config.stage != Stage::Both {
             return self.initializer.iter().for_each(|g| g.learn(it, &t, &start, &m, None));
         }
         self.energy.update_norms();
@@ -55,15 +59,13 @@ impl Algorithm for RecoveryLikelihood {
         it.metric("gradient_norm", &norm);
         let [wanted, moved] = [&y_pos, &y_neg].map(|y| per_dimension(&(y - &start.x))); // [N] each
         it.metric("chain_displacement", &moved.mean().sqrt()).limit(1e3);
-        self.start_errors.report(it, "rms_start_error", &t, &wanted);
-        self.displacements.report(it, "rms_displacement", &t, &moved);
+        self.distances.report(it, &["rms_start_error", "rms_displacement"], &t, &[&wanted, &moved]);
     }
 
     fn state(&self) -> Vec<(String, State)> {
-        let means = [("start_errors", &self.start_errors), ("displacements", &self.displacements)];
-        let means = means.map(|(name, means)| (name.to_string(), means.state()));
         let initializer = self.initializer.iter().flat_map(|g| g.state());
-        self.learner.state("energy").into_iter().chain(initializer).chain(means).collect()
+        let distances = ("distances".to_string(), self.distances.state());
+        self.learner.state("energy").into_iter().chain(initializer).chain([distances]).collect()
     }
 
     fn sizes(&self) -> Vec<(&'static str, usize)> {
@@ -100,6 +102,31 @@ impl RecoveryLikelihood {
         (x, t, condition)
     }
 
+    /// Denoising score matching: one step of the energy down `|eps_hat - eps|^2`, a mean over samples and dimensions, where
+    ///
+    /// `y = a_t (sqrt(abar_{t-1}) x + sqrt(1 - abar_{t-1}) eps)`, `eps_hat = a_t sqrt(1 - abar_{t-1}) / s_t^2 dE(y)/dy`.
+    ///
+    /// The best slope is that of `-s_t^2 log p(y)`: what chains contrast, learnt from noise alone.
+    fn match_slopes(
+        &self,
+        it: &mut Iteration,
+        x: &Tensor,
+        y: &Tensor,
+        (t, of, condition): (&Tensor, &Transition, &Tensor),
+    ) {
+        let below = self.noising.gather(0, &(t - 1.0));
+        let [signal, noise] = [0, 1].map(|i| below.narrow(1, i, 1).reshape([t.numel()])); // of x_{t-1}
+        let eps = (y / of.a.per_sample(x) - x * signal.per_sample(x)) / noise.per_sample(x);
+        self.energy.update_norms();
+        let y = y.tracked();
+        let slope = grad_graph(&self.energy.at(condition).energy(&y), &[&y]).remove(0);
+        let eps_hat = slope * (&of.a * noise / of.s.square()).per_sample(x);
+        let loss = (eps_hat - eps).square().mean();
+        let norm = self.learner.minimize(it, &loss);
+        it.metric("score_loss", &loss);
+        it.metric("gradient_norm", &norm);
+    }
+
     /// x_t and x_{t-1}: with `shared_noise` both have the same noise, which lowers the variance of the gradient.
     fn noised(&self, it: &Iteration, x: &Tensor, t: &Tensor, of: &Transition) -> (Tensor, Tensor) {
         let (below, table) = (t - 1.0, &self.noising);
@@ -124,8 +151,7 @@ pub struct RecoveryLikelihood {
     noising: Tensor,
     transitions: Transitions,
     /// `mean (y_pos - y_0)^2` and `mean (y_neg - y_0)^2` of each level.
-    start_errors: LevelMeans,
-    displacements: LevelMeans,
+    distances: LevelMeans,
     data: Loader,
     pub(super) units: Units,
     /// Classes, without "none"; 0 where the nets are not told.
@@ -165,8 +191,7 @@ impl RecoveryLikelihood {
             table,
             classes,
             units,
-            start_errors: LevelMeans::new(device, vec![0.0; config.levels]),
-            displacements: LevelMeans::new(device, vec![0.0; config.levels]),
+            distances: LevelMeans::new(device, [vec![0.0; config.levels], vec![0.0; config.levels]]),
             data: Loader::new(device, data, config.batch, &key.named("batches"))?,
             config: config.clone(),
             device: device.clone(),

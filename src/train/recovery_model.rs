@@ -95,7 +95,7 @@ impl RecoveryLikelihood {
 
     /// Whether there is an energy: a first stage has an initializer alone.
     fn has_energy(&self) -> bool {
-        self.config.stage == Stage::Both
+        self.config.stage != Stage::Initializer
     }
 
     /// K at sampling, if no other number is wished: no chains where there is no energy.

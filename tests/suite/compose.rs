@@ -195,7 +195,7 @@ fn classes_of_one_model_are_composed() {
         batch: 8,
         levels: 2,
         conditional: true,
-        energy: ebm::energy::LevelEnergyConfig::Mlp { widths: vec![6], embedding: 8 },
+        energy: ebm::energy::LevelEnergyConfig::mlp([6], 8),
         ..Default::default()
     };
     let model = RecoveryLikelihood::new(&config, data, &Device::oracle(), &Key::new(1)).unwrap();

@@ -153,11 +153,13 @@ const NATIVE: [&str; 9] = [
     "wait_indefinitely",
 ];
 /// Uses that are meant: (file, what).
-const NATIVE_EXCEPTIONS: [(&str, &str); 13] = [
+const NATIVE_EXCEPTIONS: [(&str, &str); 15] = [
     ("gpu/device.rs", "fs::"), // the cache of compiled pipelines, and the names of software Vulkan's threads in /proc
-    ("gpu/device.rs", "pollster"), // the blocking form of opening an adapter
+    ("gpu/shader.rs", "fs::"), // kernels from the folder that EBM_SHADERS names
+    ("gpu/shader.rs", "std::env"),
+    ("gpu/device.rs", "pollster"),       // the blocking form of opening an adapter
     ("gpu/mod.rs", "wait_indefinitely"), // when a device is dropped
-    ("gpu/profile.rs", "Instant"), // the host's clock, where an adapter has no timestamps
+    ("gpu/profile.rs", "Instant"),       // the host's clock, where an adapter has no timestamps
     ("gpu/profile.rs", "std::time"),
     ("gpu/profile.rs", "wait_indefinitely"),
     ("gpu/profile.rs", "pollster"), // the blocking form of the end of a profile

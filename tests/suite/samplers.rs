@@ -229,7 +229,7 @@ fn a_chain_on_a_residual_net_in_one_kernel_ends_where_its_steps_end() {
         for widths in [vec![32, 64, 64], vec![64, 32]] {
             let what = format!("widths {widths:?}");
             let params = Params::new(&device, Key::new(7));
-            let config = LevelEnergyConfig::Mlp { widths, embedding: 16 };
+            let config = LevelEnergyConfig::mlp(widths, 16);
             let net = LevelEnergy::new(&params.root(), &[2], &config, &[9.8, 3.0, 1.0, -2.0], 0).unwrap();
             // Steep enough that the energy moves the chains.
             let flat = params.flat();

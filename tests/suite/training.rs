@@ -149,7 +149,7 @@ fn recovery_config() -> recovery_likelihood::Config {
         levels: 3,
         langevin_steps: 2,
         step_rule: StepRule::Level { b2: 2e-3 },
-        energy: LevelEnergyConfig::Mlp { widths: vec![8, 12], embedding: 16 },
+        energy: LevelEnergyConfig::mlp([8, 12], 16),
         initializer: Some(InitializerConfig::Mlp(mlp)),
         ..Default::default()
     }
@@ -168,7 +168,7 @@ fn recovery_likelihood_resumes_exactly() {
 fn recovery_likelihood_in_one_kernel_resumes_exactly() {
     resumes_exactly("recovery in one kernel", &|device| {
         let data = Dataset::load("toy:checkerboard-b:500", Split::Train).unwrap();
-        let energy = LevelEnergyConfig::Mlp { widths: vec![32, 64], embedding: 16 };
+        let energy = LevelEnergyConfig::mlp([32, 64], 16);
         let config = recovery_likelihood::Config { energy, ..recovery_config() };
         Box::new(RecoveryLikelihood::new(&config, data, device, &Key::new(1)).unwrap())
     });
@@ -281,7 +281,7 @@ pub fn labelled_images() -> Dataset {
 fn image_config() -> recovery_likelihood::Config {
     recovery_likelihood::Config {
         conditional: true,
-        energy: LevelEnergyConfig::Conv { widths: vec![4, 6], blocks: 1, embedding: 16 },
+        energy: LevelEnergyConfig::conv([4, 6], 1, 16),
         initializer: Some(InitializerConfig::Unet(UNetConfig {
             width: 4,
             multipliers: vec![1, 2],
