@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Options, pin_software_threads};
 use crate::tensor::Device;
 use std::cell::RefCell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 thread_local! {
     /// What this process opened; its compiled pipelines are kept at the end.
@@ -20,9 +20,13 @@ pub fn choice(device: Option<&str>) -> String {
 /// at all, `auto` is the oracle, with a notice on stderr; likewise where `EBM_MATRIX_UNITS=1` asks for what the adapter does not have.
 ///
 /// # Errors
-/// [`Error::NoAdapter`] when an adapter was asked for and is not there.
+/// [`Error::NoAdapter`] when an adapter was asked for and is not there; [`Error::Setting`] when `EBM_SHADERS` names no folder.
 pub fn choose_device(device: Option<&str>) -> Result<Device> {
     let choice = choice(device);
+    if let Some(folder) = std::env::var_os("EBM_SHADERS").filter(|folder| !Path::new(folder).is_dir()) {
+        let folder = folder.to_string_lossy();
+        return Err(Error::setting(format!("EBM_SHADERS={folder}: no such folder; name one with kernels, or none")));
+    }
     let matrix_units = std::env::var_os("EBM_MATRIX_UNITS").is_some_and(|value| value == "1");
     let options = Options { pipeline_cache: cache_folder(), matrix_units, ..Options::default() };
     let device = match Device::choose(&choice, options) {
