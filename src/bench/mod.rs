@@ -6,6 +6,7 @@
 mod kernels;
 mod ladder;
 mod roof;
+mod scaling;
 mod spot;
 mod training;
 
@@ -13,6 +14,7 @@ pub use crate::gpu::Roofs;
 pub use kernels::kernels;
 pub use ladder::{Step, ladder};
 pub use roof::roofs;
+pub use scaling::{Size, scaling};
 pub use spot::Spot;
 pub use training::training_steps;
 

@@ -17,34 +17,42 @@ pub fn training_steps() -> Vec<Bench> {
     vec![
         contrastive_divergence("cd_2d_256", 256),
         contrastive_divergence("cd_2d_4096", 4096),
-        preset("cdrl_2d_256", "cdrl/checkerboard-small", &[], &["batch=16", "langevin_steps=2"]),
-        preset(
+        checked("cdrl_2d_256", "cdrl/checkerboard-small", &[], &["batch=16", "langevin_steps=2"]),
+        checked(
             "cd_images_28",
             "cd/fashion-mnist",
             &["data=uniform-noise:28x28x1"],
             &["batch=2", "langevin.steps=1", "replay.size=64"],
         ),
-        preset("ddpm_unet_14", "ddpm/mnist", &["data=uniform-noise:14x14x1"], &["batch=2"]),
+        checked("ddpm_unet_14", "ddpm/mnist", &["data=uniform-noise:14x14x1"], &["batch=2"]),
     ]
 }
 
-/// An iteration of a preset under other settings; `small` are those of the algorithm for the check. Its kernels count the work.
-fn preset(name: &'static str, preset: &'static str, set: &'static [&str], small: &'static [&str]) -> Bench {
-    let build = move |device: &Device, more: &[&str]| -> Result<Training> {
-        let registry = Registry::standard();
-        let more = more.iter().map(|s| format!("algorithm.{s}"));
-        let set: Vec<String> = set.iter().map(|s| s.to_string()).chain(more).collect();
-        run::build(&registry, &RunConfig::load(&registry, preset, &set)?, device)
-    };
+/// An iteration of a preset under other settings; `small` are those of the algorithm for the check.
+fn checked(name: &'static str, preset: &'static str, set: &[&'static str], small: &[&'static str]) -> Bench {
+    let set: Vec<String> = set.iter().map(|s| s.to_string()).collect();
+    let small: Vec<String> = set.iter().cloned().chain(small.iter().map(|s| format!("algorithm.{s}"))).collect();
+    let check = move |device: &Device| agrees(name, device, &|device| build(preset, &small, device));
+    Bench { check: Box::new(check), ..self::preset(name, preset, set) }
+}
+
+/// An iteration of a preset under other settings. Its kernels count the work; its check is that it can be built.
+pub(super) fn preset(name: &'static str, preset: &'static str, set: Vec<String>) -> Bench {
+    let again = set.clone();
     Bench {
         name,
         work: Work::default(),
-        check: Box::new(move |device| agrees(name, device, &|device| build(device, small))),
+        check: Box::new(move |device| build(preset, &again, device).map(drop)),
         setup: Box::new(move |device| {
-            let mut training = build(device, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let mut training = build(preset, &set, device).unwrap_or_else(|e| panic!("{name}: {e}"));
             Box::new(move || drop(pollster::block_on(training.advance())))
         }),
     }
+}
+
+fn build(preset: &str, set: &[String], device: &Device) -> Result<Training> {
+    let registry = Registry::standard();
+    run::build(&registry, &RunConfig::load(&registry, preset, set)?, device)
 }
 
 const HIDDEN: usize = 128;

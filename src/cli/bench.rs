@@ -1,9 +1,10 @@
 //! `ebm bench`: checks and times the kernels on the chosen adapter.
 
+use super::bench_scaling;
 use super::choose_device::choose_device;
 use super::output::{self, say};
 use super::progress::Ticker;
-use crate::bench::{Roofs, Row, Step, all, ladder, select};
+use crate::bench::{Roofs, Row, Step, all, ladder, scaling, select};
 use crate::error::{Error, Result};
 use crate::gpu::{INSTALL_HINT, significant};
 use crate::io::atomic;
@@ -15,19 +16,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Args {
     /// Print JSON: adapter, driver, commit, date, roofs, and rows with the kernels of each, iterations, times and rates
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Draw the roofline: what kernels reach beside what memory and arithmetic allow
     #[arg(long, value_name = "FILE")]
-    svg: Option<PathBuf>,
+    pub(super) svg: Option<PathBuf>,
     /// Also write table, JSON and roofline to ./benches/results, under this adapter's name
     #[arg(long)]
-    save: bool,
+    pub(super) save: bool,
     /// Only these benchmarks, separated by commas
     #[arg(long, value_name = "NAMES", num_args = 1..)]
     only: Vec<String>,
     /// Time the ladder of matrix products in shaders/matmul instead, each rung against the one before it
-    #[arg(long, conflicts_with_all = ["json", "only", "readme", "svg", "save"])]
+    #[arg(long, conflicts_with_all = ["json", "only", "readme", "svg", "save", "scaling"])]
     ladder: bool,
+    /// Time whole iterations instead, as batch, Langevin steps, width, side of images and levels grow, with the memory they take;
+    /// --svg draws them, --save keeps page and drawing
+    #[arg(long, conflicts_with_all = ["only", "readme", "ladder"])]
+    scaling: bool,
     /// Also write the table into ./README.md, between <!-- bench --> and <!-- /bench -->
     #[arg(long)]
     readme: bool,
@@ -47,6 +52,12 @@ pub fn run(args: &Args) -> Result<()> {
         let (n, steps) = ladder(&device)?;
         drop(ticker);
         return output::text(&ladder_table(n, &steps, &gpu.describe()));
+    }
+    if args.scaling {
+        let open = || choose_device(args.device.as_deref());
+        let sizes = scaling(&open, &|what| ticker.at(what))?;
+        drop(ticker);
+        return bench_scaling::show(args, &sizes, &gpu.describe());
     }
     let mut list = all(gpu.profile());
     if !args.only.is_empty() {
@@ -121,17 +132,17 @@ fn commit() -> Option<String> {
 }
 
 /// The letters and digits of an adapter's name, joined by hyphens.
-fn slug(adapter: &str) -> String {
+pub(super) fn slug(adapter: &str) -> String {
     let lower = adapter.to_lowercase();
     let words: Vec<&str> = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
     words.join("-")
 }
 
-fn name(file: &Path) -> String {
+pub(super) fn name(file: &Path) -> String {
     file.file_name().unwrap_or_default().to_string_lossy().into()
 }
 
-fn today() -> String {
+pub(super) fn today() -> String {
     date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()) / 86_400)
 }
 

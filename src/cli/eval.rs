@@ -29,6 +29,9 @@ pub struct EvalArgs {
     /// Weight of guidance: towards the classes (recovery likelihood), or along the values (GCD).
     #[arg(long, default_value_t = 0.0)]
     guidance: f64,
+    /// Of images only their distance from the data, with Langevin steps and without: no other weights of guidance, inpainting or outliers.
+    #[arg(long)]
+    brief: bool,
     /// Also estimate ln Z by annealed importance sampling, with its standard error.
     #[arg(long)]
     ais: bool,
@@ -56,7 +59,8 @@ pub fn run(registry: &Registry, args: &EvalArgs) -> Result<()> {
     let watch = ticker.watch();
     let base = if matches!(args.ais_base, BaseName::Uniform) { Base::Uniform } else { Base::Normal };
     let ais = args.ais.then_some(Ais { base, ..args.ais_effort.settings() });
-    let scores = evaluate(&session, &Effort { steps, step_scale, guidance, data, ais, watch, ..Effort::default() })?;
+    let effort = Effort { steps, step_scale, guidance, brief: args.brief, data, ais, watch, ..Effort::default() };
+    let scores = evaluate(&session, &effort)?;
     drop(ticker);
     if args.json {
         say!("{}", scores.to_json())?;

@@ -3,6 +3,7 @@
 //! Whatever goes wrong is one line on stderr that starts with `error:`, and exit code 1.
 
 mod bench;
+mod bench_scaling;
 mod choose_device;
 mod compose;
 mod device;

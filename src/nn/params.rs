@@ -200,6 +200,11 @@ impl Scope {
         Scope { store: self.store.clone(), prefix: format!("{}{name}.", self.prefix) }
     }
 
+    /// All parameters, those of other scopes too.
+    pub fn params(&self) -> Params {
+        Params(self.store.clone())
+    }
+
     /// Declares a parameter.
     ///
     /// # Panics

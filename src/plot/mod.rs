@@ -6,6 +6,8 @@ mod colormap;
 mod curves;
 mod density;
 mod font;
+#[cfg(feature = "plots")]
+mod growth;
 mod picture;
 mod png;
 #[cfg(feature = "plots")]
@@ -16,6 +18,8 @@ pub use colormap::Colormap;
 #[cfg(feature = "plots")]
 pub use curves::Curves;
 pub use density::{Bounds, Panel, histogram, panels, quantiles};
+#[cfg(feature = "plots")]
+pub use growth::Growth;
 pub use picture::Picture;
 pub use png::animation;
 #[cfg(feature = "plots")]

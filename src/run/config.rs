@@ -39,6 +39,9 @@ pub struct InitConfig {
     /// Iterations of that preset, if not its own number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<u64>,
+    /// The nets to take, for example `["initializer"]`; all that both runs have if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nets: Option<Vec<String>>,
 }
 
 /// When the loop logs, saves and draws.

@@ -24,6 +24,8 @@ pub struct Effort {
     pub points: usize,
     /// Images per score.
     pub images: usize,
+    /// Whether images are scored by their distance from the data alone.
+    pub brief: bool,
     /// Annealed importance sampling of ln Z, if wished.
     pub ais: Option<Ais>,
     /// The data set in place of the run's own.
@@ -36,7 +38,8 @@ impl Default for Effort {
     fn default() -> Effort {
         let (points, images) = (10_000, 2000);
         let (step_scale, guidance) = (1.0, 0.0);
-        Effort { steps: None, step_scale, guidance, points, images, ais: None, data: None, watch: Watch::default() }
+        let (ais, data, watch) = (None, None, Watch::default());
+        Effort { steps: None, step_scale, guidance, points, images, brief: false, ais, data, watch }
     }
 }
 
@@ -58,7 +61,9 @@ pub fn evaluate(session: &Session, effort: &Effort) -> Result<Scores> {
     if let Some(ais) = &effort.ais {
         scores.push(log_z(session, ais, &key.named("ais"))?);
     }
-    scores.extend(outliers(session, effort, spec, &mut skipped)?);
+    if !effort.brief {
+        scores.extend(outliers(session, effort, spec, &mut skipped)?);
+    }
     let scores = Scores {
         step: session.training.done(),
         seed: session.config.seed,
@@ -193,7 +198,7 @@ fn images(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<Stri
         Err(why @ Error::Setting(_)) => skipped.push(format!("frechet: {why}")),
         Err(why) => return Err(why),
     }
-    if model.supports_inpainting() {
+    if model.supports_inpainting() && !effort.brief {
         let key_of = key.named("inpainting");
         let (steps, watch) = (effort.steps, effort.watch.clone());
         let request = SampleRequest { steps, watch, rounds: ROUNDS, ..SampleRequest::new(64) };

@@ -13,7 +13,7 @@ use crate::tensor::Key;
 use crate::train::SampleRequest;
 use crate::train::classifier::FEATURES;
 
-/// Samples of a Fréchet distance, and of each guidance weight, at most.
+/// Samples of a Fréchet distance, and of each further guidance weight, at most.
 const IMAGES: usize = 1000;
 const GUIDED: usize = 200;
 /// Images that are looked up among how many of the training set.
@@ -21,7 +21,8 @@ const LOOKED_UP: usize = 200;
 const REFERENCES: usize = 10_000;
 
 /// `frechet`, beside the same of as many training images; `frechet.k_0`, that of the model's first guess, where Langevin steps
-/// refine one; `class_entropy`, `copies`; `class_agreement.w_...` by guidance weight for a model that is told classes.
+/// refine one; `class_entropy`, `copies`; `class_agreement.w_...` for a model that is told classes, unless it is to be brief at several
+/// guidance weights.
 pub fn judged(session: &Session, [train, test]: [&Dataset; 2], effort: &Effort, key: &Key) -> Result<Vec<Score>> {
     let (model, device) = (session.algorithm(), &session.device);
     let judge = Judge::of([train, test], device, &effort.watch)?;
@@ -65,18 +66,25 @@ pub fn judged(session: &Session, [train, test]: [&Dataset; 2], effort: &Effort, 
     let score = Score::new("nearest_training_image", own).against("test images", nearest(&rows(test, LOOKED_UP)));
     list.push(score.note("mean distance in pixels; far below: copies").of(LOOKED_UP.min(n)));
 
-    for guidance in if classes == 0 { &[][..] } else { guidances(model.supports_guidance()) } {
-        let x = draw(GUIDED, effort.steps, *guidance)?;
-        let found = judge.look(&x.to_vec()?)?.classes;
-        let right = found.iter().zip(asked(GUIDED)).filter(|(found, asked)| **found == *asked).count();
-        if let &[_, h, w, c] = &x.shape()[..] {
-            let shown = 10 * classes.min(10);
-            let picture = plot::grid(&x.to_vec()?[..shown * size], [shown, h, w, c], classes.min(10));
+    if classes == 0 {
+        return Ok(list);
+    }
+    let agreement = |images: &[f32], guidance: f64| -> Result<Score> {
+        let found = judge.look(images)?.classes;
+        let right = found.iter().zip(asked(found.len())).filter(|(found, asked)| **found == *asked).count();
+        if let &[h, w, c] = &train.sample_shape[..] {
+            let shown = (10 * classes.min(10)).min(found.len());
+            let picture = plot::grid(&images[..shown * size], [shown, h, w, c], classes.min(10));
             atomic::write_bytes(session.run.plot(&format!("guidance-{guidance}.png")), &picture.png())?;
         }
-        let share = right as f64 / GUIDED as f64;
+        let (n, share) = (found.len(), right as f64 / found.len() as f64);
         let score = Score::new(format!("class_agreement.w_{guidance}"), share).against("test images", judge.accuracy);
-        list.push(score.error((share * (1.0 - share) / GUIDED as f64).sqrt()).note("by the classifier").of(GUIDED));
+        Ok(score.error((share * (1.0 - share) / n as f64).sqrt()).note("by the classifier").of(n))
+    };
+    list.push(agreement(&images, effort.guidance)?);
+    let others = guidances(model.supports_guidance()).iter().filter(|w| !effort.brief && **w != effort.guidance);
+    for guidance in others {
+        list.push(agreement(&draw(GUIDED, effort.steps, *guidance)?.to_vec()?, *guidance)?);
     }
     Ok(list)
 }

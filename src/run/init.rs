@@ -17,7 +17,7 @@ pub(super) fn start(session: &mut Session, control: &mut Control) -> Result<()> 
         false => trained(session, &init, control)?,
     };
     fits(&source.config, &session.config)?;
-    copy_nets(source.algorithm(), session.algorithm(), &init.from)
+    copy_nets(source.algorithm(), session.algorithm(), &init)
 }
 
 /// The preset of `init`, trained to its end on the data, with the seed and the sampler of `session`.
@@ -81,10 +81,15 @@ fn differs(name: &str, theirs: &Value, ours: &Value) -> Result<()> {
 
 /// Writes the averaged parameters of every net of `source` into the net of that name, and into its average; what else has the same
 /// name and shape, such as learnt variances, is taken as it is.
-fn copy_nets(source: &dyn Algorithm, to: &dyn Algorithm, name: &str) -> Result<()> {
+fn copy_nets(
+    source: &dyn Algorithm,
+    to: &dyn Algorithm,
+    InitConfig { from: name, nets, .. }: &InitConfig,
+) -> Result<()> {
     let theirs = source.state();
+    let wanted = |state: &str| nets.as_ref().is_none_or(|nets| nets.iter().any(|n| state.split('.').next() == Some(n)));
     let mut copied = 0;
-    for (net, state) in to.state() {
+    for (net, state) in to.state().into_iter().filter(|(net, _)| wanted(net)) {
         let same = theirs.iter().find(|(key, _)| *key == net).map(|(_, state)| state);
         if let (State::Value(var), Some(State::Value(value))) = (&state, same)
             && var.get().shape() == value.get().shape()

@@ -18,6 +18,9 @@ pub enum OutlierScore {
     Levels,
     /// One term of that sum, t = 1..T.
     Level(usize),
+    /// `|eps_hat - eps|^2` of the sample noised to level t - 1, t = 1..T, a mean over the same draws: how much of the noise the energy's
+    /// slope, as in denoising score matching, does not find.
+    Denoising(usize),
     /// `-log sum_c exp(-E(x; c) / s_1^2)` over the classes.
     Classes,
 }
@@ -26,14 +29,16 @@ impl FromStr for OutlierScore {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<OutlierScore> {
-        let level = || text.strip_prefix("level-")?.parse().ok().map(OutlierScore::Level);
+        let level = |kind: &str| text.strip_prefix(kind)?.parse().ok();
+        let of_level = || level("level-").map(OutlierScore::Level).or(level("denoising-").map(OutlierScore::Denoising));
         match text {
             "energy" => Ok(OutlierScore::Energy),
             "gradient" => Ok(OutlierScore::Gradient),
             "levels" => Ok(OutlierScore::Levels),
             "classes" => Ok(OutlierScore::Classes),
-            _ => level().ok_or_else(|| {
-                Error::setting(format!("score {text}: use energy, gradient, levels, level-1, level-2, ... or classes"))
+            _ => of_level().ok_or_else(|| {
+                let all = "energy, gradient, levels, level-1, level-2, ..., denoising-1, denoising-2, ... or classes";
+                Error::setting(format!("score {text}: use {all}"))
             }),
         }
     }
@@ -46,6 +51,7 @@ impl fmt::Display for OutlierScore {
             OutlierScore::Gradient => f.write_str("gradient"),
             OutlierScore::Levels => f.write_str("levels"),
             OutlierScore::Level(t) => write!(f, "level-{t}"),
+            OutlierScore::Denoising(t) => write!(f, "denoising-{t}"),
             OutlierScore::Classes => f.write_str("classes"),
         }
     }
@@ -67,11 +73,16 @@ impl OutlierScore {
     /// The score of a model with levels.
     pub(super) fn of_levels<'a>(self, model: &'a RecoveryLikelihood, key: &Key) -> Result<Box<dyn Energy + 'a>> {
         let (all, classes) = (model.config.levels, model.classes);
-        let noised = |levels: Vec<usize>| Ok(Box::new(Noised { model, levels, key: key.clone() }) as Box<dyn Energy>);
+        let of_noised = |term: Term, levels: Vec<usize>| {
+            Ok(Box::new(Noised { model, term, levels, key: key.clone() }) as Box<dyn Energy>)
+        };
         match self {
-            OutlierScore::Levels => noised((1..=all).collect()),
-            OutlierScore::Level(t) if (1..=all).contains(&t) => noised(vec![t]),
-            OutlierScore::Level(_) => Err(Error::setting(format!("score {self}: this model has levels 1 to {all}"))),
+            OutlierScore::Levels => of_noised(energy_at, (1..=all).collect()),
+            OutlierScore::Level(t) if (1..=all).contains(&t) => of_noised(energy_at, vec![t]),
+            OutlierScore::Denoising(t) if (1..=all).contains(&t) => of_noised(missed_at, vec![t]),
+            OutlierScore::Level(_) | OutlierScore::Denoising(_) => {
+                Err(Error::setting(format!("score {self}: this model has levels 1 to {all}")))
+            }
             OutlierScore::Classes if classes > 0 => Ok(Box::new(AnyClass { model })),
             OutlierScore::Classes => Err(Error::setting("score classes: this model was not told classes; use levels")),
             _ => self.plain(model),
@@ -84,36 +95,58 @@ struct Slope<'a>(Box<dyn Energy + 'a>);
 
 impl Energy for Slope<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        let slope = self.0.gradient(x);
-        slope.square().reshape([x.dim(0), x.numel() / x.dim(0)]).sum_axes(&[1]).sqrt()
+        sum_of_squares(&self.0.gradient(x)).sqrt()
     }
 }
 
-/// See [`OutlierScore::Levels`]. All batches of one size meet the same noise.
+/// A mean over draws of noise of the sum of a term over levels. All batches of one size meet the same noise.
 struct Noised<'a> {
     model: &'a RecoveryLikelihood,
+    term: Term,
     levels: Vec<usize>,
     key: Key,
 }
 
+/// What counts of level t, `[N]`, of samples and noise in the net's units.
+type Term = fn(&RecoveryLikelihood, t: usize, x: &Tensor, eps: &Tensor) -> Tensor;
+
 /// Draws of the noise.
 const DRAWS: u64 = 8;
 
+/// x_{t-1}: x with noise eps.
+fn noised(model: &RecoveryLikelihood, t: usize, x: &Tensor, eps: &Tensor) -> Tensor {
+    x.mul_scalar(model.schedule.alpha_bar(t - 1).sqrt()) + eps.mul_scalar(model.schedule.sigma(t - 1))
+}
+
+/// `E / s_t^2 - |eps|^2 / 2`: the noise's own part of -log p is left out, for it says nothing of x.
+fn energy_at(model: &RecoveryLikelihood, t: usize, x: &Tensor, eps: &Tensor) -> Tensor {
+    let energy = model.marginal(t, 0).of_net_units(&noised(model, t, x, eps));
+    energy.mul_scalar(model.table.step(t).s.powi(-2)) - sum_of_squares(eps).mul_scalar(0.5)
+}
+
+/// `|eps_hat - eps|^2`, `eps_hat = a_t sqrt(1 - abar_{t-1}) / s_t^2 dE/dy`.
+fn missed_at(model: &RecoveryLikelihood, t: usize, x: &Tensor, eps: &Tensor) -> Tensor {
+    let step = model.table.step(t);
+    let slope = model.marginal(t, 0).slope_of_net_units(&noised(model, t, x, eps));
+    sum_of_squares(&(slope.mul_scalar(step.a * model.schedule.sigma(t - 1) / step.s.powi(2)) - eps))
+}
+
 impl Energy for Noised<'_> {
     fn energy(&self, x: &Tensor) -> Tensor {
-        let RecoveryLikelihood { schedule, table, units, .. } = self.model;
-        let x = units.inwards(x);
+        let x = self.model.units.inwards(x);
         let term = |t: usize, draw: u64| {
-            let (net, step) = (self.model.marginal(t, 0), table.step(t));
             let eps = Tensor::normal(x.device(), x.shape(), &self.key.index(draw).index(t as u64));
-            let signal = schedule.alpha_bar(t - 1).sqrt();
-            let noised = x.mul_scalar(signal) + eps.mul_scalar(schedule.sigma(t - 1));
-            net.of_net_units(&noised).mul_scalar(1.0 / (step.s.powi(2) * DRAWS as f64))
+            (self.term)(self.model, t, &x, &eps).mul_scalar(1.0 / DRAWS as f64)
         };
         let terms = self.levels.iter().flat_map(|&t| (0..DRAWS).map(move |draw| (t, draw)));
         let sum = terms.map(|(t, draw)| term(t, draw)).reduce(|a, b| a + b);
         sum.unwrap_or_else(|| unreachable!("there is a level"))
     }
+}
+
+/// `|x|^2` of each sample, `[N]`.
+fn sum_of_squares(x: &Tensor) -> Tensor {
+    x.square().reshape([x.dim(0), x.numel() / x.dim(0)]).sum_axes(&[1])
 }
 
 /// See [`OutlierScore::Classes`].

@@ -37,6 +37,8 @@ pub struct Config {
     pub denoise: bool,
     /// What the score counts in it: 1 by Tweedie's formula; the published code has 2.
     pub denoise_factor: f64,
+    /// Whether the last proposal of a sample, at t = 1, has its noise, as all others have; DDPM ends with the mean.
+    pub last_noise: bool,
     /// Which nets learn.
     pub stage: Stage,
     /// Nets see blocks of so many by so many pixels as channels, so that full-size images cost less.
@@ -89,6 +91,7 @@ impl Default for Config {
             flip: false,
             denoise: true,
             denoise_factor: 1.0,
+            last_noise: true,
             stage: Stage::Both,
             fold: 1,
             max_energy: 1e6,

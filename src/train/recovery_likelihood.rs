@@ -13,7 +13,7 @@ use super::{Algorithm, InitializerLearner, Iteration, Learner, LevelMeans, Loade
 use crate::autodiff::grad_graph;
 use crate::data::Dataset;
 use crate::diffusion::{InitializerConfig, RecoveryTable, Schedule, Transition, Transitions};
-use crate::energy::{Energy, LevelEnergy};
+use crate::energy::{Energy, EnergyLevel, LevelEnergy};
 use crate::error::{Error, Result};
 use crate::nn::Params;
 use crate::ops::langevin::LangevinStep;
@@ -102,11 +102,13 @@ impl RecoveryLikelihood {
         (x, t, condition)
     }
 
-    /// Denoising score matching: one step of the energy down `|eps_hat - eps|^2`, a mean over samples and dimensions, where
+    /// Denoising score matching: one step of the energy down `(1 - abar_{t-1}) |eps_hat - eps|^2`, a mean over samples and
+    /// dimensions, where
     ///
     /// `y = a_t (sqrt(abar_{t-1}) x + sqrt(1 - abar_{t-1}) eps)`, `eps_hat = a_t sqrt(1 - abar_{t-1}) / s_t^2 dE(y)/dy`.
     ///
-    /// The best slope is that of `-s_t^2 log p(y)`: what chains contrast, learnt from noise alone.
+    /// The best slope is that of `-s_t^2 log p(y)`: what chains contrast, learnt from noise alone. The weight makes it the error of
+    /// the denoised `sqrt(abar_{t-1}) x`; without it the cleanest level, whose noise cannot be told from the data, drowns all others.
     fn match_slopes(
         &self,
         it: &mut Iteration,
@@ -116,12 +118,12 @@ impl RecoveryLikelihood {
     ) {
         let below = self.noising.gather(0, &(t - 1.0));
         let [signal, noise] = [0, 1].map(|i| below.narrow(1, i, 1).reshape([t.numel()])); // of x_{t-1}
-        let eps = (y / of.a.per_sample(x) - x * signal.per_sample(x)) / noise.per_sample(x);
+        let added = y / of.a.per_sample(x) - x * signal.per_sample(x); // sqrt(1 - abar) eps
         self.energy.update_norms();
         let y = y.tracked();
         let slope = grad_graph(&self.energy.at(condition).energy(&y), &[&y]).remove(0);
-        let eps_hat = slope * (&of.a * noise / of.s.square()).per_sample(x);
-        let loss = (eps_hat - eps).square().mean();
+        let found = slope * (&of.a * noise.square() / of.s.square()).per_sample(x); // sqrt(1 - abar) eps_hat
+        let loss = (found - added).square().mean();
         let norm = self.learner.minimize(it, &loss);
         it.metric("score_loss", &loss);
         it.metric("gradient_norm", &norm);
@@ -172,10 +174,11 @@ impl RecoveryLikelihood {
             (true, classes) => classes,
         };
         let params = Params::new(device, key.named("energy parameters"));
-        let log_snr: Vec<f64> = (0..config.levels).map(|t| schedule.log_snr(t)).collect();
+        let level = |t: usize| EnergyLevel { log_snr: schedule.log_snr(t - 1), a: table.step(t).a, s: table.step(t).s };
+        let levels: Vec<EnergyLevel> = (1..=config.levels).map(level).collect();
         let units = Units::of(&data.sample_shape).folded(config.fold);
         let item = units.sample(&data.sample_shape);
-        let energy = LevelEnergy::new(&params.root(), &item, &config.energy, &log_snr, classes)?;
+        let energy = LevelEnergy::new(&params.root(), &item, &config.energy, &levels, classes)?;
         params.check("algorithm.energy")?;
         let initializer = |net: &InitializerConfig| {
             let key = key.named("initializer parameters");

@@ -121,6 +121,11 @@ impl Marginal<'_> {
     pub(super) fn of_net_units(&self, x: &Tensor) -> Tensor {
         self.net.energy(&(x * self.a))
     }
+
+    /// dE/dy at y = a x, x in the units of the nets.
+    pub(super) fn slope_of_net_units(&self, x: &Tensor) -> Tensor {
+        self.net.gradient(&(x * self.a))
+    }
 }
 
 impl Energy for Marginal<'_> {

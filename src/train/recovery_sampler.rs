@@ -156,13 +156,17 @@ impl<'a> Sampler<'a> {
         wanted.iter().chain([&keep(end, 1.0, &clean)]).map(|x| of.units.outwards(x)).collect()
     }
 
-    /// y_0 = g(x_t, lambda_t) + sqrt(v_t) n, or x_t where there is no initializer.
+    /// y_0 = g(x_t, lambda_t) + sqrt(v_t) n (n = 0 at t = 1 if so set), or x_t where there is no initializer.
     fn propose(&self, x: &Tensor, t: usize, terms: &[(f64, Vec<u32>)], key: &Key) -> Tensor {
         let Some(initializer) = &self.of.initializer else { return x.clone() };
         let mean = |(weight, classes): &(f64, Vec<u32>)| (*weight, initializer.mean(x, &self.condition(t, classes)));
+        let mean = sum(terms.iter().map(mean));
+        if t == 1 && !self.of.config.last_noise {
+            return mean;
+        }
         let level = Tensor::full(&self.of.device, [1], t as f64);
         let noise = Tensor::normal(&self.of.device, x.shape(), key) * initializer.deviation(&level).per_sample(x);
-        sum(terms.iter().map(mean)) + noise
+        mean + noise
     }
 
     fn energy(&self, t: usize, terms: &[(f64, Vec<u32>)]) -> Mixture {

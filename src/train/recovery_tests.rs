@@ -193,6 +193,24 @@ fn proposals_that_learn_the_data_have_the_mean_and_variance_of_the_exact_posteri
     assert!(distance < 0.08, "the distribution function is off by {distance}");
 }
 
+#[test]
+fn samples_can_end_without_the_noise_of_the_last_proposal() {
+    let with = Config {
+        batch: 4,
+        stage: Stage::Initializer,
+        initializer: Some(InitializerConfig::Mlp(MlpInitializerConfig { width: 8 })),
+        ..Default::default()
+    };
+    let without = Config { last_noise: false, ..with.clone() };
+    let models = [with, without]
+        .map(|config| RecoveryLikelihood::new(&config, data(64), &Device::oracle(), &Key::new(5)).unwrap());
+    let [a, b] = models.each_ref().map(|model| model.sample(&SampleRequest::new(4000), &Key::new(7)).unwrap().x);
+    let spread = (a - b).square().mean().sqrt().item().unwrap();
+    let step = models[0].table.step(1);
+    let want = step.variance.sqrt() / step.a;
+    assert!((spread / want - 1.0).abs() < 0.05, "{spread}, the last proposal's is {want}");
+}
+
 /// The exact law of y = a_t x_{t-1} given x_t, at all levels; at t = T, too, where the energy is a marginal.
 fn posterior(schedule: &Schedule, t: usize, x_t: f64) -> Vec<f64> {
     let (true_a, sigma) = (schedule.step_alpha(t), schedule.step_sigma(t));

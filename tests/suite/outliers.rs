@@ -1,6 +1,7 @@
 //! `ebm ood`: a trained energy against other data, with what is refused.
 
 use crate::cli;
+use ebm::diffusion::Schedule;
 use ebm::prelude::*;
 use ebm::run::{Control, Registry, RunConfig, Session, outliers};
 use std::sync::atomic::AtomicBool;
@@ -67,7 +68,7 @@ fn sets_are_made_loaded_or_refused_and_scores_kept_with_their_error() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
-/// By noise level: the cleanest alone says nearly what the energy says, as its noise is small; the sum is that of its terms.
+/// By noise level: what the energy, or its slope, makes of noised samples; the sum is that of its terms.
 #[test]
 fn scores_by_level_are_those_of_noised_samples() {
     let set = [
@@ -88,9 +89,21 @@ fn scores_by_level_are_those_of_noised_samples() {
         let score = model.outlier_score(by.parse().unwrap(), &Key::new(3)).unwrap();
         score.energy(&x).to_f64().unwrap()
     };
-    let clean: Vec<f64> = of("energy").iter().map(|e| e / model.temperature()).collect();
-    let spread = clean.iter().fold(f64::MIN, |m, v| m.max(*v)) - clean.iter().fold(f64::MAX, |m, v| m.min(*v));
-    assert!(of("level-1").iter().zip(&clean).all(|(a, b)| (a - b).abs() < 0.05 * spread), "spread {spread}");
+    let (levels, schedule) = (model.levels(), Schedule::cdrl(6));
+    let ((third, unit), (signal, noise)) = (&levels[2], (schedule.alpha_bar(2).sqrt(), schedule.sigma(2)));
+    let (mut energy, mut missed) = (vec![0.0; 40], vec![0.0; 40]);
+    for draw in 0..8 {
+        let eps = Tensor::normal(&Device::oracle(), [40, 2], &Key::new(3).index(draw).index(3));
+        let noised = x.mul_scalar(signal) + eps.mul_scalar(noise);
+        let own = third.energy(&noised).mul_scalar(1.0 / unit) - eps.square().sum_axes(&[1]).mul_scalar(0.5);
+        let off = (third.gradient(&noised).mul_scalar(noise / unit) - &eps).square().sum_axes(&[1]);
+        for (sum, term) in [(&mut energy, own), (&mut missed, off)] {
+            sum.iter_mut().zip(term.to_f64().unwrap()).for_each(|(sum, term)| *sum += term / 8.0);
+        }
+    }
+    for (got, want) in [(of("level-3"), energy), (of("denoising-3"), missed)] {
+        assert!(got.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-6 * b.abs().max(1.0)), "{got:?} {want:?}");
+    }
     let mut sum = vec![0.0; 40];
     for t in 1..=6 {
         of(&format!("level-{t}")).iter().zip(&mut sum).for_each(|(term, sum)| *sum += term);
@@ -114,6 +127,7 @@ fn scores_by_level_are_those_of_noised_samples() {
     let dir = folder.to_str().unwrap();
     let refused = |score: &str| cli::error(&["ood", dir, "--device", "oracle", "--out", "uniform", "--score", score]);
     assert!(refused("level-7").contains("this model has levels 1 to 6"));
+    assert!(refused("denoising-0").contains("this model has levels 1 to 6"));
     assert!(refused("classes").contains("was not told classes"));
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -2,7 +2,7 @@
 
 use crate::support;
 use ebm::energy::{
-    Energy, GaussianMixture, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy, Quadratic, ScaledInputs,
+    Energy, EnergyLevel, GaussianMixture, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy, Quadratic, ScaledInputs,
 };
 use ebm::nn::{Activation, Params};
 use ebm::ops::langevin::LangevinStep;
@@ -230,7 +230,8 @@ fn a_chain_on_a_residual_net_in_one_kernel_ends_where_its_steps_end() {
             let what = format!("widths {widths:?}");
             let params = Params::new(&device, Key::new(7));
             let config = LevelEnergyConfig::mlp(widths, 16);
-            let net = LevelEnergy::new(&params.root(), &[2], &config, &[9.8, 3.0, 1.0, -2.0], 0).unwrap();
+            let levels = [9.8, 3.0, 1.0, -2.0].map(|log_snr| EnergyLevel { log_snr, a: 1.0, s: 1.0 });
+            let net = LevelEnergy::new(&params.root(), &[2], &config, &levels, 0).unwrap();
             // Steep enough that the energy moves the chains.
             let flat = params.flat();
             flat.set(flat.get() + Tensor::normal(&device, flat.get().shape(), &Key::new(8)).mul_scalar(0.05));

@@ -22,6 +22,26 @@ const CDRL_IMAGES: (&str, &[&str]) = (
         "algorithm.initializer.attention=[4]",
     ],
 );
+/// Images, with an energy that is a denoiser's.
+const SCORES: (&str, &[&str]) = (
+    "cdrl/mnist-scores",
+    &[
+        "data=uniform-noise:8x8x1:64",
+        "algorithm.conditional=false",
+        "algorithm.fold=1",
+        "algorithm.energy.attention=[4]",
+        "algorithm.initializer.attention=[4]",
+    ],
+);
+
+const WRONG_SCORES: &[&str] = &[
+    "algorithm.energy.dropout=0.1",
+    "algorithm.energy.width=3",
+    "algorithm.energy.width=7",
+    "algorithm.energy.multipliers=[]",
+    "algorithm.energy.blocks=0",
+    "algorithm.last_noise=2",
+];
 
 /// Points, with improved contrastive divergence.
 const ICD: (&str, &[&str]) =
@@ -319,6 +339,7 @@ fn every_wrong_setting_is_one_line_with_key_and_value() {
         (TEACHING_IMAGES, WRONG_TEACHING_IMAGES),
         (CDRL, WRONG_CDRL),
         (CDRL_IMAGES, WRONG_CDRL_IMAGES),
+        (SCORES, WRONG_SCORES),
     ] {
         assert_eq!(refusal(base, &[]), None, "{}", base.0);
         for assignment in wrong {
@@ -381,6 +402,7 @@ fn settings_that_do_not_fit_name_what_they_do_not_fit() {
             &["algorithm.stage = ", "[algorithm.initializer]"],
         ),
         (CDRL, &["algorithm.conditional=true"], &["no labels", "algorithm.conditional"]),
+        (CDRL, &["algorithm.energy={kind='unet', dropout=0.0}"], &["energy.kind", "takes images"]),
         (CDRL_IMAGES, &["algorithm.energy.widths=[4, 4, 4, 4, 4]"], &["energy.widths = [4, 4, 4, 4, 4]", "8x8"]),
         (CDRL_IMAGES, &["algorithm.initializer.multipliers=[1, 1, 1, 1, 1]"], &["multipliers = [1, 1", "at most 4"]),
         (CDRL_IMAGES, &["algorithm.initializer.attention=[5]"], &["attention = [5]", "[8, 4]"]),

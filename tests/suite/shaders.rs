@@ -86,3 +86,61 @@ fn every_shader_file_is_used() {
     }
     assert!(unused.is_empty(), "no op launches {unused:?}");
 }
+
+/// What a thread sums up stays in registers without the help of a driver that unrolls loops: no kernel of family W reaches into a
+/// variable of its own by an index that is not a constant, in what Vulkan and Metal are given.
+#[test]
+fn family_w_indexes_its_registers_by_constants() {
+    let tiles = || all_kernels().into_iter().filter(|(_, kernel)| kernel.path() == "gemm/tile.wgsl");
+    assert!(tiles().count() > 10);
+    for (name, kernel) in tiles() {
+        let shader = Validated::new(&kernel.wgsl()).unwrap();
+        assert_eq!(indexed_locals(&shader.spirv().unwrap()), 0, "{name}, SPIR-V");
+        let indices = indices_of(&shader.msl().unwrap(), "sums");
+        assert!(indices.len() >= 8, "{name}, MSL: {indices:?}");
+        assert!(indices.iter().all(|i| i.parse::<u32>().is_ok()), "{name}, MSL: {indices:?}");
+    }
+    let looping = "@group(0) @binding(0) var<storage, read_write> out: array<f32>;
+        @compute @workgroup_size(1) fn main() {
+            var sums: array<f32, 4>;
+            for (var i = 0u; i < 4u; i++) { sums[i] += out[i]; }
+            out[0] = sums[1];
+        }";
+    let looping = Validated::new(looping).unwrap();
+    assert!(indexed_locals(&looping.spirv().unwrap()) > 0);
+    assert!(indices_of(&looping.msl().unwrap(), "sums").iter().any(|i| i.parse::<u32>().is_err()));
+}
+
+/// How many times SPIR-V reaches into a variable of a function, or into a vector, by an index that is not a constant.
+fn indexed_locals(words: &[u32]) -> usize {
+    const CONSTANT: u32 = 43;
+    const VARIABLE: u32 = 59;
+    const ACCESS_CHAIN: u32 = 65;
+    const VECTOR_EXTRACT_DYNAMIC: u32 = 77;
+    const VECTOR_INSERT_DYNAMIC: u32 = 78;
+    const FUNCTION: u32 = 7;
+    let (mut constants, mut locals, mut found) = (BTreeSet::new(), BTreeSet::new(), 0);
+    let mut rest = &words[5..];
+    while let [first, ..] = rest {
+        let (instruction, after) = rest.split_at((first >> 16) as usize);
+        rest = after;
+        match (first & 0xffff, &instruction[1..]) {
+            (CONSTANT, [_, id, ..]) => drop(constants.insert(*id)),
+            (VARIABLE, [_, id, FUNCTION, ..]) => drop(locals.insert(*id)),
+            (ACCESS_CHAIN, [_, id, base, indices @ ..]) if locals.contains(base) => {
+                locals.insert(*id);
+                found += indices.iter().filter(|i| !constants.contains(i)).count();
+            }
+            (VECTOR_EXTRACT_DYNAMIC | VECTOR_INSERT_DYNAMIC, _) => found += 1,
+            _ => (),
+        }
+    }
+    found
+}
+
+/// What stands in brackets behind every name that begins with `name`; arrays are structures with an `inner` there.
+fn indices_of(text: &str, name: &str) -> Vec<String> {
+    let after = text.split(name).skip(1).map(|s| s.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_'));
+    let inner = after.map(|s| s.strip_prefix(".inner").unwrap_or(s));
+    inner.filter_map(|s| s.strip_prefix('[')?.split(']').next().map(str::to_string)).collect()
+}

@@ -6,7 +6,7 @@ use ebm::autodiff::grad_graph;
 use ebm::data::{Augment, Dataset, Split, Values};
 use ebm::diffusion::{InitializerConfig, MlpInitializerConfig, StepRule};
 use ebm::energy::{
-    ConvConfig, ConvEnergy, Energy, EnergyConfig, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy,
+    ConvConfig, ConvEnergy, Energy, EnergyConfig, EnergyLevel, LevelEnergy, LevelEnergyConfig, MlpConfig, MlpEnergy,
     MultiScaleConfig, Sum, Weights,
 };
 use ebm::io::{Checkpoint, RunDir};
@@ -351,7 +351,8 @@ fn the_published_presets_have_the_published_sizes() {
         let log_snr = vec![0.0; config.levels];
         let params = || Params::new(&Device::oracle(), Key::new(0));
         let (e, g) = (params(), params());
-        LevelEnergy::new(&e.root(), item, &config.energy, &log_snr, 0).unwrap();
+        let levels = vec![EnergyLevel { log_snr: 0.0, a: 1.0, s: 1.0 }; config.levels];
+        LevelEnergy::new(&e.root(), item, &config.energy, &levels, 0).unwrap();
         config.initializer.unwrap().build(&g.root(), item, &log_snr, 0).unwrap();
         assert_eq!((e.numel(), g.numel()), (energy, initializer), "{preset}");
     }
