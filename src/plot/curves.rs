@@ -13,7 +13,7 @@ const POINTS: usize = 600;
 const BINS: usize = 60;
 const TEXT: (&str, u32) = ("sans-serif", 16);
 /// Colours that people with any colour vision tell apart (Okabe and Ito).
-const COLORS: [RGBColor; 8] = [
+pub(super) const COLORS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),

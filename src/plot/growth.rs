@@ -1,18 +1,8 @@
 //! How time grows with size: lines on two logarithmic axes, beside what the work alone would ask for.
 
-use super::label;
+use super::curves::COLORS;
+use super::log_log;
 use plotters::prelude::*;
-
-/// Width and height of the drawing.
-const SIZE: (u32, u32) = (760, 460);
-/// Colours that people with any colour vision tell apart (Okabe and Ito).
-const COLORS: [RGBColor; 5] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(230, 159, 0),
-];
 
 /// Named lines of (size, time), both as multiples of the line's first.
 pub struct Growth {
@@ -28,33 +18,15 @@ impl Growth {
         svg
     }
 
-    fn draw(&self, svg: &mut String, title: &str) -> Result<(), Box<dyn std::error::Error>> {
+    fn draw<'a>(&self, svg: &'a mut String, title: &str) -> Result<(), Box<dyn std::error::Error + 'a>> {
         let points = || self.lines.iter().flat_map(|(_, points)| points);
         let most = |of: fn(&(f64, f64)) -> f64| points().map(of).fold(1.0, f64::max);
         let least = points().map(|p| p.1).fold(1.0, f64::min);
         let (x, y) = (1.0..most(|p| p.0) * 1.1, least * 0.8..most(|p| p.1) * 1.3);
-        let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-        area.fill(&WHITE)?;
-        let mut chart = ChartBuilder::on(&area)
-            .caption(title, ("sans-serif", 16))
-            .margin(10)
-            .margin_right(24)
-            .x_label_area_size(40)
-            .y_label_area_size(56)
-            .build_cartesian_2d(x.clone().log_scale(), y.clone().log_scale())?;
-        let grey = RGBColor(150, 150, 150);
-        chart
-            .configure_mesh()
-            .x_desc("size, as multiple of the first")
-            .y_desc("time, as multiple of the first")
-            .x_label_formatter(&|x| label(*x))
-            .y_label_formatter(&|y| label(*y))
-            .label_style(("sans-serif", 14))
-            .axis_style(grey)
-            .bold_line_style(grey.mix(0.35))
-            .light_line_style(grey.mix(0.0))
-            .draw()?;
         let end = x.end.min(y.end);
+        let what = ["size, as multiple of the first", "time, as multiple of the first"];
+        let mut chart = log_log::axes(svg, title, [x, y], what)?;
+        let grey = RGBColor(150, 150, 150);
         chart.draw_series(LineSeries::new([(1.0, 1.0), (end, end)], grey.stroke_width(1)))?;
         for ((name, points), color) in self.lines.iter().zip(COLORS.into_iter().cycle()) {
             chart
@@ -68,7 +40,7 @@ impl Growth {
             .background_style(WHITE.mix(0.8))
             .label_font(("sans-serif", 13))
             .draw()?;
-        area.present()?;
+        chart.plotting_area().present()?;
         Ok(())
     }
 }

@@ -8,6 +8,8 @@ mod density;
 mod font;
 #[cfg(feature = "plots")]
 mod growth;
+#[cfg(feature = "plots")]
+mod log_log;
 mod picture;
 mod png;
 #[cfg(feature = "plots")]

@@ -1,10 +1,7 @@
 //! The roofline (Williams, Waterman and Patterson 2009): what kernels reach beside what memory and arithmetic allow, as SVG.
 
-use super::label;
+use super::log_log;
 use plotters::prelude::*;
-
-/// Width and height of the drawing.
-const SIZE: (u32, u32) = (760, 460);
 
 /// Kernels by operations a byte and GFLOP/s, both logarithmic, under the roof `min(intensity gbps, gflops)`.
 pub struct Roofline {
@@ -29,7 +26,7 @@ impl Roofline {
         (intensity * self.gbps).min(self.gflops)
     }
 
-    fn draw(&self, svg: &mut String, title: &str) -> Result<(), Box<dyn std::error::Error>> {
+    fn draw<'a>(&self, svg: &'a mut String, title: &str) -> Result<(), Box<dyn std::error::Error + 'a>> {
         let drawable = |(_, x, y): &&(String, f64, f64)| x.is_finite() && *x > 0.0 && *y > 0.0;
         let kernels: Vec<_> = self.kernels.iter().filter(drawable).collect();
         let ridge = self.gflops / self.gbps;
@@ -39,28 +36,9 @@ impl Roofline {
         };
         let x = ends(&mut kernels.iter().map(|k| k.1).chain([ridge]));
         let y = ends(&mut kernels.iter().map(|k| k.2).chain([self.gflops]));
-        let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-        area.fill(&WHITE)?;
-        let mut chart = ChartBuilder::on(&area)
-            .caption(title, ("sans-serif", 18))
-            .margin(10)
-            .margin_right(24)
-            .x_label_area_size(40)
-            .y_label_area_size(64)
-            .build_cartesian_2d(x.clone().log_scale(), y.log_scale())?;
-        let grey = RGBColor(150, 150, 150);
-        chart
-            .configure_mesh()
-            .x_desc("operations a byte")
-            .y_desc("GFLOP/s")
-            .x_label_formatter(&|x| label(*x))
-            .y_label_formatter(&|y| label(*y))
-            .label_style(("sans-serif", 14))
-            .axis_style(grey)
-            .bold_line_style(grey.mix(0.35))
-            .light_line_style(grey.mix(0.0))
-            .draw()?;
-        let corners = [x.start, ridge, x.end].map(|x| (x, self.roof(x)));
+        let (start, end) = (x.start, x.end);
+        let mut chart = log_log::axes(svg, title, [x, y], ["operations a byte", "GFLOP/s"])?;
+        let corners = [start, ridge, end].map(|x| (x, self.roof(x)));
         chart.draw_series(LineSeries::new(corners, BLACK.stroke_width(2)))?;
         let dot = RGBColor(0, 114, 178);
         for (name, x, y) in kernels {
@@ -69,7 +47,7 @@ impl Roofline {
                 + Text::new(name.clone(), (6, -6), ("sans-serif", 11));
             chart.draw_series([mark])?;
         }
-        area.present()?;
+        chart.plotting_area().present()?;
         Ok(())
     }
 }

@@ -108,7 +108,7 @@ impl RecoveryLikelihood {
     /// `y = a_t (sqrt(abar_{t-1}) x + sqrt(1 - abar_{t-1}) eps)`, `eps_hat = a_t sqrt(1 - abar_{t-1}) / s_t^2 dE(y)/dy`.
     ///
     /// The best slope is that of `-s_t^2 log p(y)`: what chains contrast, learnt from noise alone. The weight makes it the error of
-    /// the denoised `sqrt(abar_{t-1}) x`; without it the cleanest level, whose noise cannot be told from the data, drowns all others.
+    /// the denoised `sqrt(abar_{t-1}) x`, so that levels with little noise, which is hard to tell from the data, count little.
     fn match_slopes(
         &self,
         it: &mut Iteration,
