@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::gpu::{Options, pin_software_threads};
+use crate::io::tuned;
 use crate::tensor::Device;
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub fn choice(device: Option<&str>) -> String {
 
 /// Opens `auto`, `oracle`, or an adapter by its number in `ebm device` or a part of its name. Where there is no adapter
 /// at all, `auto` is the oracle, with a notice on stderr; likewise where `EBM_MATRIX_UNITS=1` asks for what the adapter does not have.
+/// What `ebm tune` found for the adapter is taken, unless `EBM_TUNED=0`.
 ///
 /// # Errors
 /// [`Error::NoAdapter`] when an adapter was asked for and is not there; [`Error::Setting`] when `EBM_SHADERS` names no folder.
@@ -44,6 +46,12 @@ pub fn choose_device(device: Option<&str>) -> Result<Device> {
             let name = &gpu.profile().name;
             eprintln!("notice: {name} has no matrix units from f16 to f32 that compute right; products stay in f32");
         }
+        if let Some(file) = tuned_file().filter(|_| std::env::var_os("EBM_TUNED").is_none_or(|value| value != "0")) {
+            match tuned::load(&file, &gpu.describe()) {
+                Ok(choices) => gpu.choose_by(choices),
+                Err(why) => eprintln!("notice: {why}; until then kernels are the usual ones"),
+            }
+        }
         OPENED.with_borrow_mut(|list| list.push(device.clone()));
     }
     Ok(device)
@@ -61,6 +69,11 @@ pub fn name_the_oracle(error: Error) -> Error {
 pub fn close_devices() {
     let devices = OPENED.take();
     devices.iter().filter_map(Device::gpu).for_each(|gpu| gpu.save_pipeline_cache());
+}
+
+/// Where `ebm tune` keeps what it found.
+pub fn tuned_file() -> Option<PathBuf> {
+    Some(cache_folder()?.join("tuned.json"))
 }
 
 /// `ebm/` in the user's cache folder.

@@ -6,8 +6,8 @@ use super::output::say;
 use super::progress::Ticker;
 use crate::error::Result;
 use crate::run::ais::{Ais, Base};
-use crate::run::evaluation::{Effort, evaluate};
-use crate::run::{Registry, Scores, Session, report};
+use crate::run::evaluation::{Effort, Part, evaluate};
+use crate::run::{Registry, Score, Scores, Session, Told, report};
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -29,9 +29,9 @@ pub struct EvalArgs {
     /// Weight of guidance: towards the classes (recovery likelihood), or along the values (GCD).
     #[arg(long, default_value_t = 0.0)]
     guidance: f64,
-    /// Of images only their distance from the data, with Langevin steps and without: no other weights of guidance, inpainting or outliers.
-    #[arg(long)]
-    brief: bool,
+    /// Only this, and nothing else is kept: any of samples, guidance, inpainting, log-z, outliers.
+    #[arg(long, num_args = 1.., value_parser = Part::ALL.map(|(_, name)| name))]
+    only: Vec<String>,
     /// Also estimate ln Z by annealed importance sampling, with its standard error.
     #[arg(long)]
     ais: bool,
@@ -58,23 +58,31 @@ pub fn run(registry: &Registry, args: &EvalArgs) -> Result<()> {
     let ticker = Ticker::new("scores");
     let watch = ticker.watch();
     let base = if matches!(args.ais_base, BaseName::Uniform) { Base::Uniform } else { Base::Normal };
-    let ais = args.ais.then_some(Ais { base, ..args.ais_effort.settings() });
-    let effort = Effort { steps, step_scale, guidance, brief: args.brief, data, ais, watch, ..Effort::default() };
+    let only = Part::ALL.into_iter().filter(|(_, name)| args.only.iter().any(|only| only == name));
+    let only = only.map(|(part, _)| part).collect::<Vec<_>>();
+    let ais = args.ais || only.contains(&Part::LogZ);
+    let ais = ais.then_some(Ais { base, ..args.ais_effort.settings() });
+    let print = ticker.printer();
+    let told = if args.json { Told::default() } else { Told::new(move |score| print(&line(score))) };
+    let effort = Effort { steps, step_scale, guidance, only, data, ais, watch, told, ..Effort::default() };
     let scores = evaluate(&session, &effort)?;
     drop(ticker);
     if args.json {
         say!("{}", scores.to_json())?;
     } else {
-        print(&scores)?;
+        end(&scores)?;
     }
     report::write(&session)
 }
 
-/// One line per score, each beside its floor or ceiling.
-pub fn print(scores: &Scores) -> Result<()> {
-    for [name, value, note] in scores.scores.iter().map(|score| score.line()) {
-        say!("{name:>24} {value:<10} {note}")?;
-    }
+/// A score beside its floor or ceiling.
+pub fn line(score: &Score) -> String {
+    let [name, value, note] = score.line();
+    format!("{name:>24} {value:<10} {note}")
+}
+
+/// What follows the last score: what could not be scored, and what all scores have in common.
+pub fn end(scores: &Scores) -> Result<()> {
     for why in &scores.skipped {
         say!("{:>24} {why}", "skipped")?;
     }

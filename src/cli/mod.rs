@@ -20,6 +20,7 @@ mod sample;
 mod serve;
 mod study;
 mod train;
+mod tune;
 
 use crate::error::{Error, Result};
 use crate::run::Registry;
@@ -67,6 +68,8 @@ enum Command {
     Kernel(kernel::Args),
     /// Check and time the kernels.
     Bench(bench::Args),
+    /// Find the fastest kernels for the products of a training on this adapter, and keep them for later runs.
+    Tune(tune::Args),
     /// Twelve lessons, from one kernel to a training step: read, run, and try.
     Lesson(lesson::Args),
 }
@@ -116,6 +119,7 @@ fn run(registry: &Registry, command: &Command) -> Result<()> {
         Command::Device(args) => device::run(args),
         Command::Kernel(args) => kernel::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Tune(args) => tune::run(registry, args),
         Command::Lesson(args) => lesson::run(args),
     }
 }

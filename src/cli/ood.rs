@@ -43,7 +43,8 @@ pub fn run(registry: &Registry, args: &OodArgs) -> Result<()> {
     if args.json {
         say!("{}", scores.to_json())?;
     } else {
-        eval::print(&scores)?;
+        scores.scores.iter().try_for_each(|score| say!("{}", eval::line(score)))?;
+        eval::end(&scores)?;
         say!("{:>24} AUROC: error by DeLong; AUPRC: by 200 bootstrap copies; outliers are the positives", "")?;
         say!("{:>24} histograms -> {}", "", session.run.plot("ood.svg").display())?;
         if session.data.sample_shape.len() == 3 {

@@ -175,6 +175,12 @@ impl Ticker {
         self.bar.suspend(write)
     }
 
+    /// Prints lines above the line that moves. Who stops reading misses lines, not what they tell.
+    pub fn printer(&self) -> impl Fn(&str) + 'static {
+        let bar = self.bar.clone();
+        move |line| bar.suspend(|| drop(say!("{line}")))
+    }
+
     /// Hands [`Ticker::at`] to the library.
     pub fn watch(&self) -> Watch {
         let bar = self.bar.clone();

@@ -1,6 +1,7 @@
 //! `ebm train`, `ebm resume` and `ebm demo`.
 
 use super::choose_device::choose_device;
+use super::eval;
 use super::output::say;
 use super::progress;
 use super::serve::{Listening, ServeArgs};
@@ -8,7 +9,7 @@ use crate::bench::Roofs;
 use crate::check;
 use crate::error::{Error, Result};
 use crate::run::evaluation::{self, Effort};
-use crate::run::{Registry, RunConfig, Session, report};
+use crate::run::{Registry, RunConfig, Session, Told, report};
 use crate::tensor::Device;
 use std::path::PathBuf;
 
@@ -162,13 +163,15 @@ fn run(mut session: Session, page: Option<Listening>) -> Result<()> {
     let done = session.training.done() - from;
     say!("{done} iteration{} in {seconds:.1} s{memory}", if done == 1 { "" } else { "s" })?;
     let ticker = progress::Ticker::new("scores");
-    let effort = Effort { watch: ticker.watch(), ..Effort::default() };
+    let print = ticker.printer();
+    let told = Told::new(move |score| print(&eval::line(score)));
+    let effort = Effort { watch: ticker.watch(), told, ..Effort::default() };
     let scores = evaluation::is_quick(&session).then(|| evaluation::evaluate(&session, &effort));
     drop(ticker);
     // The report is worth having without scores, too.
     report::write(&session)?;
     if let Some(scores) = scores {
-        super::eval::print(&scores?)?;
+        eval::end(&scores?)?;
     }
     say!("report: {}", session.run.report().display())
 }

@@ -2,12 +2,12 @@
 //!
 //! `shader` expands a WGSL file into the text of one [`Kernel`]; `pipeline` compiles it, with its bindings and `uniforms`
 //! read out of the shader itself; `texels` reads arrays as textures where that is faster; `buffer` pools memory;
-//! `matrix_units`
-//! tells which adapters multiply whole matrices; `command` says what a device can be told, `recorder` collects commands and submits many at once; `capture` replays a
+//! `matrix_units` tells which adapters multiply whole matrices; `choices` measures which of several kernels is the fastest; `command` says what a device can be told, `recorder` collects commands and submits many at once; `capture` replays a
 //! recorded step; `profile` times its commands and `report` and `table` show the times.
 
 mod buffer;
 mod capture;
+mod choices;
 mod command;
 mod device;
 mod matrix_units;
@@ -24,6 +24,7 @@ mod uniforms;
 
 pub use buffer::{ALIGNMENT, PoolStats, Slice, round_up};
 pub use capture::Captured;
+pub use choices::{Choices, Tuned};
 pub use command::Work;
 pub use device::{INSTALL_HINT, Options, adapters, choose_adapter, describe, pin_software_threads};
 pub use matrix_units::MatrixUnits;
@@ -93,6 +94,8 @@ struct Inner {
     texels_pay_once: Cell<bool>,
     /// Whether the profile's matrix units computed right.
     trust_matrix_units: Cell<bool>,
+    choices: RefCell<Choices>,
+    tuning: RefCell<Option<choices::Tuning>>,
 }
 
 impl Inner {
@@ -113,6 +116,8 @@ impl Inner {
             zero: OnceCell::new(),
             texels_pay_once: Cell::new(true),
             trust_matrix_units: Cell::new(true),
+            choices: RefCell::default(),
+            tuning: RefCell::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod png;
 mod report;
 mod run;
 mod source;
+pub mod tuned;
 
 pub use checkpoint::{Array32, Checkpoint};
 pub use events::EventLog;

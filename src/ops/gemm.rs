@@ -14,9 +14,10 @@
 //! cost the same number of vec4f loads.
 
 use super::reduce;
-use crate::gpu::{Gpu, Kernel, MatrixUnits, Profile, Slice, Uniform, Work, Workgroups};
+use crate::gpu::{Gpu, Kernel, MatrixUnits, Profile, Slice, Source, Uniform, Work, Workgroups};
 use crate::tensor::Tensor;
 use crate::{shader, uniforms};
+use std::fmt::{self, Display, Formatter};
 
 /// An operand as a matrix of rows.
 #[derive(Clone, Copy)]
@@ -73,50 +74,126 @@ enum Family {
     Matrices { units: MatrixUnits, tile: usize },
 }
 
-/// A family and whether the rows of its tiles are the columns of C.
+/// A family, whether the rows of its tiles are the columns of C, and into how many splits k is cut.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Plan {
     family: Family,
     swap: bool,
+    splits: usize,
 }
 
-impl Plan {
-    /// The table: which family and tile for products of m x n x k on a class of adapter.
-    fn choose(profile: &Profile, units: Option<MatrixUnits>, [m, n, k]: [usize; 3], products: usize) -> Plan {
-        // Large tiles as soon as they fill the GPU.
-        let fills = m.div_ceil(128) * n.div_ceil(128) * products >= 128;
-        if let Some(units) = units.filter(|_| m.min(n).min(k) >= 32) {
-            let family = Family::Matrices { units, tile: if fills { 128 } else { 64 } };
-            return Plan { family, swap: false };
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let (rows, columns) = self.family.tile();
+        match self.family {
+            Family::Subgroup { .. } => write!(f, "subgroup {rows} x {columns}")?,
+            Family::Register { .. } => write!(f, "register {rows} x {columns}")?,
+            Family::Tile { rm, rn, .. } => write!(f, "tile {rows} x {columns} by {rm} x {rn}")?,
+            Family::Matrices { .. } => write!(f, "matrices {rows} x {columns}")?,
         }
-        let family = match profile.software {
-            true if profile.subgroup == Some(8) => return Plan::subgroup([m, n, k], products),
-            true => Family::Register { tm: 64, tn: 32 },
-            false if m <= 32 => Family::Tile { bm: 32, bn: 128, rm: 4, rn: 4 },
-            false if n <= 32 => Family::Tile { bm: 128, bn: 32, rm: 4, rn: 4 },
-            false if fills => Family::Tile { bm: 128, bn: 128, rm: 8, rn: 8 },
-            false => Family::Tile { bm: 64, bn: 64, rm: 8, rn: 4 },
+        if self.swap {
+            f.write_str(" swapped")?;
+        }
+        if self.splits > 1 { write!(f, " in {} splits", self.splits) } else { Ok(()) }
+    }
+}
+
+/// A kernel body with its tile, and whether it is swapped.
+type Body = (Family, bool);
+
+/// The table: which body does products of m x n x k on a class of adapter. The best is the first, the others are worth a try.
+fn bodies(profile: &Profile, units: Option<MatrixUnits>, [m, n, k]: [usize; 3], products: usize) -> Vec<Body> {
+    // Large tiles as soon as they fill the GPU.
+    let fills = m.div_ceil(128) * n.div_ceil(128) * products >= 128;
+    let first = |best: usize, all: Vec<Family>| {
+        let best = all[best];
+        let others = all.into_iter().filter(|other| *other != best);
+        std::iter::once(best).chain(others).map(|family| (family, false)).collect()
+    };
+    if let Some(units) = units.filter(|_| m.min(n).min(k) >= 32) {
+        return first(usize::from(fills), [64, 128].map(|tile| Family::Matrices { units, tile }).to_vec());
+    }
+    if profile.software {
+        return match profile.subgroup {
+            Some(8) => subgroup_bodies([m, n, k], products),
+            _ => vec![(Family::Register { tm: 64, tn: 32 }, false)],
         };
-        Plan { family, swap: false }
+    }
+    let tiles = [(32, 128, 4, 4), (128, 32, 4, 4), (128, 128, 8, 8), (64, 64, 8, 4)];
+    let best = match () {
+        _ if m <= 32 => 0,
+        _ if n <= 32 => 1,
+        _ if fills => 2,
+        _ => 3,
+    };
+    first(best, tiles.map(|(bm, bn, rm, rn)| Family::Tile { bm, bn, rm, rn }).to_vec())
+}
+
+/// 32 x 64 is the fastest tile, unless another one leaves fewer rows and columns empty or keeps both cores busy.
+fn subgroup_bodies([m, n, k]: [usize; 3], products: usize) -> Vec<Body> {
+    let cost = |&(swap, ml, nv): &(bool, usize, usize)| {
+        let (rows, columns) = if swap { (n, m) } else { (m, n) };
+        let groups = rows.div_ceil(4 * ml) * columns.div_ceil(32 * nv) * products;
+        // In units of one load of a vec4f (14 ns), measured: for every four k the loads, then rows * vec4f columns of
+        // multiply-add; at the end the stores, four single ones where swapped.
+        let (rows, columns) = (4.0 * ml as f64, nv as f64);
+        let step = 4.0 * columns + (ml as f64 / 2.0).min(4.0) + 0.6 * rows * columns;
+        let stores = rows * columns * if swap { 8.0 } else { 3.0 };
+        let odd = if (swap, ml, nv) == (false, 8, 2) { 1.0 } else { 1.1 };
+        odd * groups.next_multiple_of(2) as f64 * (k as f64 / 4.0 * step + stores)
+    };
+    let tiles = [(8, 2), (8, 1), (6, 2), (4, 2), (4, 1), (2, 2), (2, 1), (1, 2), (1, 1)];
+    let mut all: Vec<_> = [false, true].into_iter().flat_map(|swap| tiles.map(|(ml, nv)| (swap, ml, nv))).collect();
+    all.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+    all.into_iter().map(|(swap, ml, nv)| (Family::Subgroup { ml, nv }, swap)).collect()
+}
+
+/// Bodies that are tried beside the best by the table.
+const TRIED: usize = 3;
+
+impl Gemm<'_> {
+    fn bodies(&self, gpu: &Gpu) -> Vec<Body> {
+        bodies(gpu.profile(), gpu.matrix_units(), [self.m, self.n, self.k], self.products)
     }
 
-    /// 32 x 64 is the fastest tile, unless another one leaves fewer rows and columns empty or keeps both cores busy.
-    fn subgroup([m, n, k]: [usize; 3], products: usize) -> Plan {
-        let plan = |(swap, ml, nv)| Plan { family: Family::Subgroup { ml, nv }, swap };
-        let cost = |&(swap, ml, nv): &(bool, usize, usize)| {
-            let (rows, columns) = if swap { (n, m) } else { (m, n) };
-            let groups = rows.div_ceil(4 * ml) * columns.div_ceil(32 * nv) * products;
-            // In units of one load of a vec4f (14 ns), measured: for every four k the loads, then rows * vec4f columns of
-            // multiply-add; at the end the stores, four single ones where swapped.
-            let (rows, columns) = (4.0 * ml as f64, nv as f64);
-            let step = 4.0 * columns + (ml as f64 / 2.0).min(4.0) + 0.6 * rows * columns;
-            let stores = rows * columns * if swap { 8.0 } else { 3.0 };
-            let odd = if (swap, ml, nv) == (false, 8, 2) { 1.0 } else { 1.1 };
-            odd * groups.next_multiple_of(2) as f64 * (k as f64 / 4.0 * step + stores)
-        };
-        let tiles = [(8, 2), (8, 1), (6, 2), (4, 2), (4, 1), (2, 2), (2, 1), (1, 2), (1, 1)];
-        let choices = [false, true].into_iter().flat_map(|swap| tiles.map(|(ml, nv)| (swap, ml, nv)));
-        plan(choices.min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap_or((false, 8, 2)))
+    /// The body with as many splits as keep every core of the device busy, where there may be any.
+    fn plan(&self, profile: &Profile, (family, swap): Body) -> Plan {
+        let groups = self.groups(family, swap);
+        let splits = if self.may_split() { split(profile, groups, self.k) } else { 1 };
+        Plan { family, swap, splits }
+    }
+
+    fn groups(&self, family: Family, swap: bool) -> usize {
+        let (m, n) = if swap { (self.n, self.m) } else { (self.m, self.n) };
+        let (tm, tn) = family.tile();
+        m.div_ceil(tm) * n.div_ceil(tn) * self.products
+    }
+
+    fn may_split(&self) -> bool {
+        self.splits && self.bias.is_none()
+    }
+
+    /// What `ebm tune` tries: the best body by the table with fewer and more splits, and other bodies.
+    fn candidates(&self, gpu: &Gpu) -> Vec<Plan> {
+        let mut plans: Vec<Plan> =
+            self.bodies(gpu).into_iter().take(1 + TRIED).map(|body| self.plan(gpu.profile(), body)).collect();
+        let least = self.k.div_ceil(MAX_SLICE).max(1);
+        let most = if self.may_split() { (self.k / LEAST_SLICE).max(least) } else { 1 };
+        let usual = plans[0];
+        for splits in [1, usual.splits / 4, 4 * usual.splits].map(|splits| splits.clamp(least, most)) {
+            let plan = Plan { splits, ..usual };
+            if !plans.contains(&plan) {
+                plans.push(plan);
+            }
+        }
+        plans
+    }
+
+    /// What tells this product from others: the operation, its sizes, whether a bias is added.
+    fn task(&self) -> String {
+        let loader = (self.specialise)(Kernel::new(Source { path: self.loader, text: "" }), [self.a.row, self.b.row]);
+        let (Gemm { m, n, k, products, .. }, bias) = (self, if self.bias.is_some() { " with bias" } else { "" });
+        format!("{products} of {m} x {n} x {k}{bias} by {}", loader.name())
     }
 }
 
@@ -145,8 +222,9 @@ impl Family {
 
 /// Software Vulkan cuts loops at 65,535 iterations; a split has at most this many k, four or more an iteration.
 const MAX_SLICE: usize = 1 << 17;
-/// A split is at least this long, or adding the splits up costs more than they gain.
+/// A split is at least this long, or adding the splits up costs more than they gain; and this long where that is measured.
 const MIN_SLICE: usize = 512;
+const LEAST_SLICE: usize = 64;
 /// Elements loaded from which on padding rows to a multiple of four pays on software Vulkan, where it lets them be texels.
 const PAD_FROM: usize = 1 << 18;
 
@@ -157,14 +235,16 @@ fn split(profile: &Profile, groups: usize, k: usize) -> usize {
     useful.max(k.div_ceil(MAX_SLICE)).max(1)
 }
 
-/// Records the dispatches that fill `g.c`.
+/// Records the dispatches that fill `g.c`, by the plan that is the fastest as far as is known.
 pub(super) fn launch(gpu: &Gpu, g: &Gemm) {
-    let profile = gpu.profile();
-    let Plan { family, swap } = Plan::choose(profile, gpu.matrix_units(), [g.m, g.n, g.k], g.products);
-    let (m, n) = if swap { (g.n, g.m) } else { (g.m, g.n) };
+    let usual = g.plan(gpu.profile(), g.bodies(gpu)[0]);
+    let plan = gpu.choose((|| g.task(), g.work.flops), usual, || g.candidates(gpu), |plan| dispatch(gpu, g, plan));
+    dispatch(gpu, g, plan);
+}
+
+fn dispatch(gpu: &Gpu, g: &Gemm, Plan { family, swap, splits }: Plan) {
+    let (profile, groups) = (gpu.profile(), g.groups(family, swap));
     let (tm, tn) = family.tile();
-    let groups = m.div_ceil(tm) * n.div_ceil(tn) * g.products;
-    let splits = if g.splits && g.bias.is_none() { split(profile, groups, g.k) } else { 1 };
     let slice = g.k.div_ceil(splits).next_multiple_of(4);
 
     let aligned = |o: &Operand| o.row.is_multiple_of(4);
@@ -219,13 +299,13 @@ mod tests {
 
     #[test]
     fn tiles_follow_the_shape() {
-        let plan = |m, n, k| Plan::choose(&software(), None, [m, n, k], 1);
-        let tile = |swap, ml, nv| Plan { family: Family::Subgroup { ml, nv }, swap };
-        assert_eq!(plan(1024, 1024, 1024), tile(false, 8, 2));
+        let body = |m, n, k| bodies(&software(), None, [m, n, k], 1)[0];
+        let tile = |swap, ml, nv| (Family::Subgroup { ml, nv }, swap);
+        assert_eq!(body(1024, 1024, 1024), tile(false, 8, 2));
         // 67 channels are three tiles of 24 rows rather than two of 64 columns.
-        assert_eq!(plan(64 * 31 * 33, 67, 576), tile(true, 6, 2));
+        assert_eq!(body(64 * 31 * 33, 67, 576), tile(true, 6, 2));
         // One column: four rows, and enough workgroups for two cores.
-        let Plan { family, swap } = plan(256, 1, 128);
+        let (family, swap) = body(256, 1, 128);
         assert!(swap && family.tile().0 == 4, "{family:?}");
     }
 

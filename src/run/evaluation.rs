@@ -2,7 +2,7 @@
 
 use super::ais::{Ais, Base, grid_log_z};
 use super::measures::{self, Reference};
-use super::{Score, Scores, Session, image_scores, latents, outliers, pairs, pictures};
+use super::{Score, Scores, Session, Told, image_scores, latents, outliers, pairs, pictures};
 use crate::data::{Dataset, Split};
 use crate::energy::{Energy, Scaled};
 use crate::error::{Error, Result};
@@ -24,14 +24,42 @@ pub struct Effort {
     pub points: usize,
     /// Images per score.
     pub images: usize,
-    /// Whether images are scored by their distance from the data alone.
-    pub brief: bool,
+    /// What is scored: all of it where nothing is named.
+    pub only: Vec<Part>,
     /// Annealed importance sampling of ln Z, if wished.
     pub ais: Option<Ais>,
     /// The data set in place of the run's own.
     pub data: Option<String>,
     /// Who is told how far it is.
     pub watch: Watch,
+    /// Who is told each score as soon as it is known.
+    pub told: Told,
+}
+
+/// What scores are about. One part is done and kept before the next begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Samples against the data.
+    Samples,
+    /// Images of a class: whether they have it, at several weights of guidance.
+    Guidance,
+    /// Halves of images from the other halves.
+    Inpainting,
+    /// ln Z.
+    LogZ,
+    /// Sets that are not the data.
+    Outliers,
+}
+
+impl Part {
+    /// Every part and its name, in their order.
+    pub const ALL: [(Part, &str); 5] = [
+        (Part::Samples, "samples"),
+        (Part::Guidance, "guidance"),
+        (Part::Inpainting, "inpainting"),
+        (Part::LogZ, "log-z"),
+        (Part::Outliers, "outliers"),
+    ];
 }
 
 impl Default for Effort {
@@ -39,7 +67,18 @@ impl Default for Effort {
         let (points, images) = (10_000, 2000);
         let (step_scale, guidance) = (1.0, 0.0);
         let (ais, data, watch) = (None, None, Watch::default());
-        Effort { steps: None, step_scale, guidance, points, images, brief: false, ais, data, watch }
+        Effort {
+            steps: None,
+            step_scale,
+            guidance,
+            points,
+            images,
+            only: Vec::new(),
+            ais,
+            data,
+            watch,
+            told: Told::default(),
+        }
     }
 }
 
@@ -48,31 +87,34 @@ pub fn is_quick(session: &Session) -> bool {
     session.data.sample_shape.len() == 1
 }
 
-/// All scores of a run, also kept in its folder as `scores.json`, with pictures. Samples are checked first: a model that gives
-/// values that are no numbers is an error, not a score.
+/// All scores of a run, kept in its folder as `scores.json` with pictures, part by part as they come. Samples are checked first: a model
+/// that gives values that are no numbers is an error, not a score.
 pub fn evaluate(session: &Session, effort: &Effort) -> Result<Scores> {
     let key = session.key().named("evaluation");
     let spec = effort.data.as_ref().unwrap_or(&session.config.data);
-    let mut skipped = Vec::new();
-    let mut scores = match session.data.sample_shape.len() {
-        1 => points(session, effort, spec, &key)?,
-        _ => images(session, effort, spec, &mut skipped, &key)?,
-    };
-    if let Some(ais) = &effort.ais {
-        scores.push(log_z(session, ais, &key.named("ais"))?);
-    }
-    if !effort.brief {
-        scores.extend(outliers(session, effort, spec, &mut skipped)?);
-    }
-    let scores = Scores {
+    let mut scores = Scores {
         step: session.training.done(),
         seed: session.config.seed,
         weights: "ema".into(),
         reference: spec.clone(),
-        scores,
-        skipped,
+        scores: Vec::new(),
+        skipped: Vec::new(),
     };
-    atomic::write_bytes(session.run.scores(), scores.to_json().as_bytes())?;
+    let wished = |part: &Part| effort.only.is_empty() || effort.only.contains(part);
+    for part in Part::ALL.map(|(part, _)| part).iter().filter(|part| wished(part)) {
+        let found = match (part, &effort.ais) {
+            (Part::Samples, _) if session.data.sample_shape.len() == 1 => points(session, effort, spec, &key)?,
+            (Part::Samples, _) => images(session, effort, spec, &mut scores.skipped, &key)?,
+            (Part::Guidance, _) => guidance(session, effort, spec, &mut scores.skipped, &key)?,
+            (Part::Inpainting, _) => inpainting(session, effort, spec, &key)?,
+            (Part::LogZ, Some(ais)) => vec![log_z(session, ais, &key.named("ais"))?],
+            (Part::LogZ, None) => Vec::new(),
+            (Part::Outliers, _) => outliers(session, effort, spec, &mut scores.skipped)?,
+        };
+        found.iter().for_each(|score| effort.told.tell(score));
+        scores.scores.extend(found);
+        atomic::write_bytes(session.run.scores(), scores.to_json().as_bytes())?;
+    }
     Ok(scores)
 }
 
@@ -161,7 +203,7 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
 }
 
 fn images(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<String>, key: &Key) -> Result<Vec<Score>> {
-    let (model, device) = (session.algorithm(), &session.device);
+    let model = session.algorithm();
     if let Some(condition) = model.condition() {
         effort.watch.say("the other halves of pairs,");
         return pairs::scores(session, condition, &session.registry.load(spec, Split::Test)?, &key.named("pairs"));
@@ -192,21 +234,51 @@ fn images(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<Stri
         list.extend(latents::reconstruction(session, vectors, &data, &key.named("reconstruction"))?);
         latents::interpolation(session, vectors, &key.named("interpolation"))?;
     }
-    match image_scores::judged(session, [&train, &data], effort, &key.named("features")) {
-        Ok(scores) => list.extend(scores),
-        // Unlabelled images have no classifier.
-        Err(why @ Error::Setting(_)) => skipped.push(format!("frechet: {why}")),
-        Err(why) => return Err(why),
-    }
-    if model.supports_inpainting() && !effort.brief {
-        let key_of = key.named("inpainting");
-        let (steps, watch) = (effort.steps, effort.watch.clone());
-        let request = SampleRequest { steps, watch, rounds: ROUNDS, ..SampleRequest::new(64) };
-        let (psnr, picture) = measures::inpainting(model, device, [&train, &data], &request, &key_of)?;
-        atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
-        list.extend(psnr);
-    }
+    let scores = image_scores::distances(session, [&train, &data], effort, &key.named("features"));
+    list.extend(unless_unlabelled(scores, skipped)?);
     Ok(list)
+}
+
+/// Images without labels have no classifier, and so none of its scores.
+fn unless_unlabelled(scores: Result<Vec<Score>>, skipped: &mut Vec<String>) -> Result<Vec<Score>> {
+    match scores {
+        Err(why @ Error::Setting(_)) => {
+            skipped.push(format!("by a classifier: {why}"));
+            Ok(Vec::new())
+        }
+        scores => scores,
+    }
+}
+
+/// Whether samples have the class that was asked for, at several weights.
+fn guidance(
+    session: &Session,
+    effort: &Effort,
+    spec: &str,
+    skipped: &mut Vec<String>,
+    key: &Key,
+) -> Result<Vec<Score>> {
+    if session.algorithm().classes() == 0 || !session.algorithm().supports_guidance() {
+        return Ok(Vec::new());
+    }
+    let [train, test] = [Split::Train, Split::Test].map(|split| session.registry.load(spec, split));
+    let scores = image_scores::guided(session, [&train?, &test?], effort, &key.named("features"));
+    unless_unlabelled(scores, skipped)
+}
+
+/// Right halves of images from the left ones.
+fn inpainting(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Result<Vec<Score>> {
+    let model = session.algorithm();
+    if session.data.sample_shape.len() == 1 || !model.supports_inpainting() {
+        return Ok(Vec::new());
+    }
+    let [train, test] = [Split::Train, Split::Test].map(|split| session.registry.load(spec, split));
+    let (steps, watch) = (effort.steps, effort.watch.clone());
+    let request = SampleRequest { steps, watch, rounds: ROUNDS, ..SampleRequest::new(64) };
+    let key = key.named("inpainting");
+    let (psnr, picture) = measures::inpainting(model, &session.device, [&train?, &test?], &request, &key)?;
+    atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
+    Ok(psnr)
 }
 
 /// Visits of each level where a part of an image is filled in.

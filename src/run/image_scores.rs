@@ -20,12 +20,56 @@ const GUIDED: usize = 200;
 const LOOKED_UP: usize = 200;
 const REFERENCES: usize = 10_000;
 
+/// Samples of a model as its data set's classifier sees them.
+struct Gallery<'a> {
+    session: &'a Session,
+    effort: &'a Effort,
+    judge: Judge,
+    sample_shape: &'a [usize],
+    key: Key,
+}
+
+impl<'a> Gallery<'a> {
+    fn new(session: &'a Session, sets: [&'a Dataset; 2], effort: &'a Effort, key: &Key) -> Result<Gallery<'a>> {
+        let judge = Judge::of(sets, &session.device, &effort.watch)?;
+        Ok(Gallery { session, effort, judge, sample_shape: &sets[0].sample_shape, key: key.named("samples") })
+    }
+
+    /// The classes of n samples, in turn.
+    fn asked(&self, n: usize) -> Vec<u32> {
+        (0..n).map(|i| (i % self.session.algorithm().classes().max(1)) as u32).collect()
+    }
+
+    fn draw(&self, n: usize, steps: Option<usize>, guidance: f64) -> Result<Vec<f32>> {
+        let model = self.session.algorithm();
+        let conditions = if model.classes() > 0 { vec![self.asked(n)] } else { Vec::new() };
+        let (step_scale, watch) = (self.effort.step_scale, self.effort.watch.clone());
+        let request = SampleRequest { conditions, guidance, steps, step_scale, watch, ..SampleRequest::new(n) };
+        checked(&model.sample(&request, &self.key)?.x)?.to_vec()
+    }
+
+    /// How many of these have the class that was asked for, and the picture of the first, a column a class.
+    fn agreement(&self, images: &[f32], guidance: f64) -> Result<Score> {
+        let (found, columns) = (self.judge.look(images)?.classes, self.session.algorithm().classes().min(10));
+        let right = found.iter().zip(self.asked(found.len())).filter(|(found, asked)| **found == *asked).count();
+        if let &[h, w, c] = self.sample_shape {
+            let shown = (10 * columns).min(found.len());
+            let picture = plot::grid(&images[..shown * h * w * c], [shown, h, w, c], columns);
+            atomic::write_bytes(self.session.run.plot(&format!("guidance-{guidance}.png")), &picture.png())?;
+        }
+        let (n, share) = (found.len(), right as f64 / found.len() as f64);
+        let score = Score::new(format!("class_agreement.w_{guidance}"), share);
+        let score = score.against("test images", self.judge.accuracy).note("by the classifier");
+        Ok(score.error((share * (1.0 - share) / n as f64).sqrt()).of(n))
+    }
+}
+
 /// `frechet`, beside the same of as many training images; `frechet.k_0`, that of the model's first guess, where Langevin steps
-/// refine one; `class_entropy`, `copies`; `class_agreement.w_...` for a model that is told classes, unless it is to be brief at several
-/// guidance weights.
-pub fn judged(session: &Session, [train, test]: [&Dataset; 2], effort: &Effort, key: &Key) -> Result<Vec<Score>> {
-    let (model, device) = (session.algorithm(), &session.device);
-    let judge = Judge::of([train, test], device, &effort.watch)?;
+/// refine one; `class_entropy`, `copies`; `class_agreement.w_...` for a model that is told classes.
+pub fn distances(session: &Session, [train, test]: [&Dataset; 2], effort: &Effort, key: &Key) -> Result<Vec<Score>> {
+    let model = session.algorithm();
+    let gallery = Gallery::new(session, [train, test], effort, key)?;
+    let judge = &gallery.judge;
     let rows = |set: &Dataset, n: usize| set.rows(&(0..n.min(set.len())).collect::<Vec<_>>());
     let n = IMAGES.min(effort.images).min(train.len());
     let truth = judge.look(&rows(test, test.len()))?;
@@ -33,17 +77,9 @@ pub fn judged(session: &Session, [train, test]: [&Dataset; 2], effort: &Effort, 
     let floor = distance(&judge.look(&rows(train, n))?.features).value;
     let mut list = vec![Score::new("classifier_accuracy", judge.accuracy).note("of test images").of(test.len())];
 
-    let classes = model.classes();
-    let asked = |n: usize| (0..n).map(|i| (i % classes.max(1)) as u32).collect::<Vec<u32>>();
-    let draw = |n: usize, steps: Option<usize>, guidance: f64| {
-        let conditions = if classes > 0 { vec![asked(n)] } else { Vec::new() };
-        let (step_scale, watch) = (effort.step_scale, effort.watch.clone());
-        let request = SampleRequest { conditions, guidance, steps, step_scale, watch, ..SampleRequest::new(n) };
-        checked(&model.sample(&request, &key.named("samples"))?.x)
-    };
     let note = "of features of the classifier";
     let scored = |name: &str, steps: Option<usize>| -> Result<(Score, Vec<f32>, f64)> {
-        let images = draw(n, steps, effort.guidance)?.to_vec()?;
+        let images = gallery.draw(n, steps, effort.guidance)?;
         let seen = judge.look(&images)?;
         let found = distance(&seen.features);
         Ok((
@@ -65,34 +101,21 @@ pub fn judged(session: &Session, [train, test]: [&Dataset; 2], effort: &Effort, 
     let own = nearest(&images);
     let score = Score::new("nearest_training_image", own).against("test images", nearest(&rows(test, LOOKED_UP)));
     list.push(score.note("mean distance in pixels; far below: copies").of(LOOKED_UP.min(n)));
-
-    if classes == 0 {
-        return Ok(list);
-    }
-    let agreement = |images: &[f32], guidance: f64| -> Result<Score> {
-        let found = judge.look(images)?.classes;
-        let right = found.iter().zip(asked(found.len())).filter(|(found, asked)| **found == *asked).count();
-        if let &[h, w, c] = &train.sample_shape[..] {
-            let shown = (10 * classes.min(10)).min(found.len());
-            let picture = plot::grid(&images[..shown * size], [shown, h, w, c], classes.min(10));
-            atomic::write_bytes(session.run.plot(&format!("guidance-{guidance}.png")), &picture.png())?;
-        }
-        let (n, share) = (found.len(), right as f64 / found.len() as f64);
-        let score = Score::new(format!("class_agreement.w_{guidance}"), share).against("test images", judge.accuracy);
-        Ok(score.error((share * (1.0 - share) / n as f64).sqrt()).note("by the classifier").of(n))
-    };
-    list.push(agreement(&images, effort.guidance)?);
-    let others = guidances(model.supports_guidance()).iter().filter(|w| !effort.brief && **w != effort.guidance);
-    for guidance in others {
-        list.push(agreement(&draw(GUIDED, effort.steps, *guidance)?.to_vec()?, *guidance)?);
+    if model.classes() > 0 {
+        list.push(gallery.agreement(&images, effort.guidance)?);
     }
     Ok(list)
 }
 
-/// The weights of guidance that are tried.
-fn guidances(guided: bool) -> &'static [f64] {
-    if guided { &[0.0, 0.5, 1.0, 2.0] } else { &[0.0] }
+/// `class_agreement.w_...` at weights of guidance beside the one at which samples are scored.
+pub fn guided(session: &Session, sets: [&Dataset; 2], effort: &Effort, key: &Key) -> Result<Vec<Score>> {
+    let gallery = Gallery::new(session, sets, effort, key)?;
+    let others = GUIDANCES.into_iter().filter(|w| *w != effort.guidance);
+    others.map(|w| gallery.agreement(&gallery.draw(GUIDED, effort.steps, w)?, w)).collect()
 }
+
+/// The weights of guidance that are tried.
+const GUIDANCES: [f64; 4] = [0.0, 0.5, 1.0, 2.0];
 
 /// The mean distance of images from the nearest of `references`, root mean square per pixel.
 fn mean_nearest(images: &[f32], references: &[f32], size: usize) -> f64 {

@@ -153,7 +153,9 @@ const NATIVE: [&str; 9] = [
     "wait_indefinitely",
 ];
 /// Uses that are meant: (file, what).
-const NATIVE_EXCEPTIONS: [(&str, &str); 15] = [
+const NATIVE_EXCEPTIONS: [(&str, &str); 17] = [
+    ("gpu/choices.rs", "Instant"), // what is measured
+    ("gpu/choices.rs", "std::time"),
     ("gpu/device.rs", "fs::"), // the cache of compiled pipelines, and the names of software Vulkan's threads in /proc
     ("gpu/shader.rs", "fs::"), // kernels from the folder that EBM_SHADERS names
     ("gpu/shader.rs", "std::env"),

@@ -2,9 +2,12 @@
 
 use crate::support;
 use ebm::autodiff::grad_graph;
-use ebm::gpu::{MatrixUnits, Profile};
+use ebm::gpu::{Choices, MatrixUnits, Profile, Tuned};
 use ebm::ops::{Case, list};
 use ebm::tensor::{Array, Device, Key, Tensor};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
 
 #[test]
 fn every_kernel_agrees_with_the_oracle() {
@@ -40,6 +43,47 @@ fn kernels_for_other_adapters_agree_with_the_oracle() {
                 failures.push(format!("{entry} {}: {why}", case.label));
             }
         }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// Whatever `ebm tune` may choose computes the same product.
+#[test]
+fn every_plan_of_a_product_agrees_with_the_oracle() {
+    let name = "every_plan_of_a_product_agrees_with_the_oracle";
+    let this = support::gpu(name, false);
+    let other = support::gpu_as(name, |p| (p.software, p.subgroup) = (false, None));
+    // Splits that are needed, ragged edges, operations of every loader, a bias; of kernels for other adapters two.
+    let some = [
+        "1x65x127x129 true false",
+        "1x257x66x131 false true",
+        "1x3x5x300001 false",
+        "linear 255x129x65",
+        "[2, 16, 16, 64]",
+    ];
+    let mut failures = Vec::new();
+    for (device, some, least) in [(&this, &some[..], 30), (&other, &some[..2], 8)] {
+        let Some(device) = device else { continue };
+        let (gpu, mut plans) = (device.gpu().unwrap(), 0);
+        for case in list().iter().flat_map(|entry| (entry.cases)()).filter(|c| some.iter().any(|s| c.label.contains(s)))
+        {
+            let values = case.draw(&Key::new(13).named(&case.label));
+            let found = Rc::new(RefCell::new(Vec::new()));
+            let told = found.clone();
+            gpu.choose_by(Choices::new());
+            let tell = move |tuned: &Tuned| told.borrow_mut().push(tuned.clone());
+            gpu.tune(Duration::from_secs(600), tell, || drop(run(&case, device, &values)));
+            for Tuned { task, candidates, .. } in found.take() {
+                for (plan, _) in candidates {
+                    gpu.choose_by([(task.clone(), plan.clone())].into());
+                    plans += 1;
+                    if let Err(why) = case.judge(&arrays(&case, &values), &run(&case, device, &values)) {
+                        failures.push(format!("{} by {plan}: {why}", case.label));
+                    }
+                }
+            }
+        }
+        assert!(plans >= least, "only {plans} plans were tried");
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

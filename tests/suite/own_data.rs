@@ -3,8 +3,8 @@
 use ebm::io::npy;
 use ebm::plot::Picture;
 use ebm::prelude::*;
-use ebm::run::evaluation::{Effort, evaluate};
-use ebm::run::{Control, Progress, Registry, RunConfig, Session, report};
+use ebm::run::evaluation::{Effort, Part, evaluate};
+use ebm::run::{Control, Progress, Registry, RunConfig, Scores, Session, report};
 use ebm::train::{Model, SampleRequest};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -104,6 +104,10 @@ fn a_folder_of_pictures_is_trained_on() {
     let scores = evaluate(&session, &Effort { images: 2, ..Effort::default() }).unwrap();
     // The preset's outliers are of another size, or not here: told by name, and no reason to stop.
     assert!(scores.skipped.len() == 2 && scores.skipped.iter().all(|why| why.starts_with("ood.")), "{scores:?}");
+    let kept = || Scores::from_json(&std::fs::read_to_string(session.run.scores()).unwrap()).unwrap();
+    assert_eq!(kept(), scores);
+    evaluate(&session, &Effort { only: vec![Part::Samples], ..Effort::default() }).unwrap();
+    assert!(kept().skipped.is_empty(), "outliers were not asked for");
     report::write(&session).unwrap();
     assert!(std::fs::read_dir(session.run.root().join("samples")).unwrap().count() == 1);
     std::fs::remove_dir_all(place).unwrap();
