@@ -4,6 +4,7 @@ use super::choose_device::choose_device;
 use super::compose::AisArgs;
 use super::output::say;
 use super::progress::Ticker;
+use crate::check;
 use crate::error::Result;
 use crate::run::ais::{Ais, Base};
 use crate::run::evaluation::{Effort, Part, evaluate};
@@ -29,6 +30,9 @@ pub struct EvalArgs {
     /// Weight of guidance: towards the classes (recovery likelihood), or along the values (GCD).
     #[arg(long, default_value_t = 0.0)]
     guidance: f64,
+    /// Samples of a score, at most [default: 10000 points, 2000 images, of which some scores take fewer]
+    #[arg(long)]
+    n: Option<usize>,
     /// Only this, and nothing else is kept: any of samples, guidance, inpainting, log-z, outliers.
     #[arg(long, num_args = 1.., value_parser = Part::ALL.map(|(_, name)| name))]
     only: Vec<String>,
@@ -52,8 +56,10 @@ enum BaseName {
 }
 
 pub fn run(registry: &Registry, args: &EvalArgs) -> Result<()> {
+    args.n.map_or(Ok(()), |n| check::within("n", n, 2..=check::MOST_COUNTED))?;
     let device = choose_device(args.device.as_deref())?;
     let session = Session::open_model(registry, &args.dir, &device)?;
+    args.n.map_or(Ok(()), |n| check::memory("n", n, &session.data.sample_shape))?;
     let (steps, step_scale, guidance, data) = (args.langevin_steps, args.step_scale, args.guidance, args.data.clone());
     let ticker = Ticker::new("scores");
     let watch = ticker.watch();
@@ -64,7 +70,9 @@ pub fn run(registry: &Registry, args: &EvalArgs) -> Result<()> {
     let ais = ais.then_some(Ais { base, ..args.ais_effort.settings() });
     let print = ticker.printer();
     let told = if args.json { Told::default() } else { Told::new(move |score| print(&line(score))) };
-    let effort = Effort { steps, step_scale, guidance, only, data, ais, watch, told, ..Effort::default() };
+    let usual = Effort::default();
+    let (points, images) = (args.n.unwrap_or(usual.points), args.n.unwrap_or(usual.images));
+    let effort = Effort { steps, step_scale, guidance, points, images, only, data, ais, watch, told };
     let scores = evaluate(&session, &effort)?;
     drop(ticker);
     if args.json {

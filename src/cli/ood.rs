@@ -20,7 +20,7 @@ pub struct OodArgs {
     #[arg(long = "out", value_name = "SPEC", num_args = 1.., required = true)]
     outside: Vec<String>,
     /// What is higher for outliers: energy, gradient; of models with noise levels also levels (a sum over all), level-1 (the
-    /// cleanest), level-2, ..., denoising-1, denoising-2, ... (what of the noise the slope does not find), classes. Several give a table.
+    /// cleanest), level-2, ..., denoising-1, denoising-2, ... (what of the noise the slope does not find), typicality (whether that is as of training data at all levels), classes. Several give a table.
     #[arg(long, value_name = "SCORE", num_args = 1..)]
     score: Vec<OutlierScore>,
     /// Samples of each set.

@@ -6,6 +6,7 @@ mod auc;
 mod average_precision;
 mod frechet;
 mod grid;
+mod mahalanobis;
 mod modes;
 mod sliced_wasserstein;
 
@@ -13,6 +14,7 @@ pub use auc::{Auc, auc};
 pub use average_precision::{AveragePrecision, average_precision};
 pub use frechet::{Frechet, frechet};
 pub use grid::{Grid, Nll};
+pub use mahalanobis::Mahalanobis;
 pub use modes::{ModeScore, SupportScore, mode_score, support_score};
 pub use sliced_wasserstein::{Floor, SlicedWasserstein, floor, sliced_wasserstein};
 

@@ -41,9 +41,11 @@
 //! takes is [`crate::Error::TooLarge`].
 
 pub mod attention;
+mod axis_view;
 pub mod binary;
 pub mod case;
 mod chain;
+pub mod concat;
 pub mod conv2d;
 pub mod conv_variants;
 pub mod distance;
@@ -162,6 +164,7 @@ pub fn list() -> Vec<Entry> {
         entry("unary", unary::cases as fn() -> Vec<Case>),
         entry("binary", binary::cases),
         entry("movement", movement::cases),
+        entry("concat", concat::cases),
         entry("reduce", reduce::cases),
         entry("random", random::cases),
         entry("matmul", matmul::cases),

@@ -1,11 +1,9 @@
-//! Moving elements: reshape, permute, broadcast, slice, pad, flip, concat.
-//!
-//! A movement takes at most 6 dimensions, counted after neighbours that are read one after the other are merged.
+//! Moving elements: reshape, permute, broadcast, slice, pad, flip. How a kernel reads them: `axis_view`.
 
+use super::axis_view::{AxisView, read_launch, read_reference, read_shape};
 use super::{Case, Input, Op, apply, shape_of, with_history};
-use crate::gpu::{Gpu, Kernel, Slice as Memory, Work, Workgroups};
+use crate::gpu::Gpu;
 use crate::tensor::{Array, Axis, Shape, Tensor, calling};
-use crate::{shader, uniforms};
 
 /// y has x's elements under another shape. No data moves.
 struct Reshape(Shape);
@@ -31,137 +29,6 @@ impl Op for Reshape {
     fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, _: &[bool]) -> Vec<Option<Tensor>> {
         vec![Some(ct.reshape(x[0].shape()))]
     }
-}
-
-/// How one output dimension reads the input.
-///
-/// Coordinate `o` of the output reads `(start + step o) / gap` of the input, where that is a whole number in
-/// `0..size`; elsewhere the result is the fill value. Permute, broadcast, slice, flip and pad are all of this kind.
-#[derive(Clone, Copy, Debug)]
-struct AxisView {
-    dim: usize,
-    start: i64,
-    step: i64,
-    gap: usize,
-    size: usize,
-    stride: usize,
-}
-
-impl AxisView {
-    /// Reads the whole input dimension in order.
-    fn whole(size: usize, stride: usize) -> AxisView {
-        AxisView { dim: size, start: 0, step: 1, gap: 1, size, stride }
-    }
-
-    /// The input offset that output coordinate `o` reads.
-    fn offset(&self, o: usize) -> Option<usize> {
-        let at = self.start + self.step * o as i64;
-        let inside = at >= 0 && (at as usize).is_multiple_of(self.gap) && (at as usize / self.gap) < self.size;
-        inside.then(|| at as usize / self.gap * self.stride)
-    }
-}
-
-/// Runs `views` (one per output dimension) on the oracle.
-fn read_reference(views: &[AxisView], x: &Array, y: &Shape, fill: f64) -> Vec<f64> {
-    let element = |at: Vec<usize>| {
-        let offset: Option<usize> = views.iter().zip(&at).map(|(r, &o)| r.offset(o)).sum();
-        offset.map_or(fill, |o| x[o])
-    };
-    y.indices().map(element).collect()
-}
-
-/// Dimensions the kernel walks at most, after [`merge`].
-const MAX_DIMS: usize = 6;
-
-/// The shape that `views` give, if the kernel can walk it.
-fn read_shape(views: &[AxisView]) -> Result<Shape, String> {
-    match merge(views).len() {
-        0..=MAX_DIMS => Ok(Shape(views.iter().map(|v| v.dim).collect())),
-        n => Err(format!("takes at most {MAX_DIMS} separate dimensions, not {n}")),
-    }
-}
-
-/// Runs `views` on a GPU.
-fn read_launch(views: &[AxisView], gpu: &Gpu, x: &Tensor, y: &Tensor, fill: f64) {
-    let views = merge(views);
-    if let Some([batch, rows, columns]) = transposed(&views) {
-        let (rows, columns) = (rows / 4, columns / 4);
-        let tiles = batch * rows.div_ceil(8) * columns.div_ceil(8);
-        let (kernel, work) = (Kernel::new(shader!("movement/transpose.wgsl")), Work::bytes(8 * y.numel() as u64));
-        let slices = [x.slice(), y.slice()];
-        return gpu.dispatch(&kernel, uniforms![batch, rows, columns], &slices, Workgroups::Count(tiles), work);
-    }
-    let (views, element, width) = match quads(&views) {
-        Some(quads) => (quads, VEC4, 4),
-        None => (views, SCALAR, 1),
-    };
-    let unsigned = |f: fn(&AxisView) -> usize| [0, 1, 2, 3, 4, 5, 6, 7].map(|d| views.get(d).map_or(0, f) as u32);
-    let signed = |f: fn(&AxisView) -> i64| [0, 1, 2, 3, 4, 5, 6, 7].map(|d| views.get(d).map_or(0, f) as i32);
-    let uniforms = uniforms![
-        count: y.numel() / width,
-        fill,
-        dim: unsigned(|v| v.dim),
-        start: signed(|v| v.start),
-        step: signed(|v| v.step),
-        gap: unsigned(|v| v.gap),
-        size: unsigned(|v| v.size),
-        stride: unsigned(|v| v.stride),
-    ];
-    let plain = views.iter().all(|r| r.gap == 1 && r.start == 0 && r.step == 1 && r.dim <= r.size);
-    let kernel = Kernel::new(shader!("movement/read.wgsl"))
-        .with("ELEMENT", element)
-        .with("RANK", views.len())
-        .with("MASKED", !plain)
-        .with("GAPS", views.iter().any(|r| r.gap > 1));
-    let work = Work::bytes((x.numel().min(y.numel()) + y.numel()) as u64 * 4);
-    gpu.dispatch(&kernel, uniforms, &[x.slice(), y.slice()], Workgroups::Elements(y.numel() / width), work);
-}
-
-const VEC4: &str = "common/vec4.wgsl";
-const SCALAR: &str = "common/scalar.wgsl";
-
-/// The same views over `vec4f`, where four neighbours are always read together.
-fn quads(views: &[AxisView]) -> Option<Vec<AxisView>> {
-    let (inner, outer) = views.split_last()?;
-    let together = inner.gap == 1 && inner.step == 1 && inner.stride == 1;
-    let fours = inner.dim.is_multiple_of(4) && inner.start % 4 == 0 && inner.size.is_multiple_of(4);
-    let apart = outer.iter().all(|v| v.stride.is_multiple_of(4));
-    (together && fours && apart).then(|| {
-        let inner = AxisView { dim: inner.dim / 4, start: inner.start / 4, size: inner.size / 4, ..*inner };
-        outer.iter().map(|v| AxisView { stride: v.stride / 4, ..*v }).chain([inner]).collect()
-    })
-}
-
-/// Matrices, their rows and columns, if `views` exchange these two and both come in fours.
-fn transposed(views: &[AxisView]) -> Option<[usize; 3]> {
-    let (outer, [column, row]) = views.split_last_chunk()?;
-    let whole = views.iter().all(|v| (v.start, v.step, v.gap, v.dim) == (0, 1, 1, v.size));
-    let exchanged = (column.stride, row.stride) == (1, column.dim);
-    let fours = column.dim.is_multiple_of(4) && row.dim.is_multiple_of(4);
-    let batch = match outer {
-        [] => Some(1),
-        [b] if b.stride == column.dim * row.dim => Some(b.dim),
-        _ => None,
-    };
-    batch.filter(|_| whole && exchanged && fours).map(|batch| [batch, row.dim, column.dim])
-}
-
-/// Merges neighbouring dimensions that are read whole and contiguously.
-fn merge(views: &[AxisView]) -> Vec<AxisView> {
-    let mut merged: Vec<AxisView> = Vec::new();
-    let plain = |r: &AxisView| r.start == 0 && r.step == 1 && r.gap == 1 && r.dim == r.size;
-    for &r in views.iter().filter(|v| v.dim != 1 || v.start != 0) {
-        match merged.last_mut() {
-            Some(outer) if plain(outer) && plain(&r) && outer.stride == r.stride * r.dim => {
-                *outer = AxisView::whole(outer.dim * r.dim, r.stride);
-            }
-            _ => merged.push(r),
-        }
-    }
-    if merged.is_empty() {
-        merged.push(AxisView::whole(1, 0));
-    }
-    merged
 }
 
 /// y[o] = x[o'] with o'_axes[d] = o_d
@@ -346,58 +213,6 @@ impl Op for Pad {
     }
 }
 
-/// Along one axis: the inputs one after another.
-struct Concat(usize);
-
-impl Op for Concat {
-    fn name(&self) -> &'static str {
-        "concat"
-    }
-
-    fn shape(&self, x: &[&Shape]) -> Result<Shape, String> {
-        let mut shape = x[0].clone();
-        shape.0[self.0] = x.iter().map(|s| s.get(self.0).copied().unwrap_or(0)).sum();
-        let agrees = |s: &&Shape| s.rank() == shape.rank() && (0..s.rank()).all(|d| d == self.0 || s[d] == shape[d]);
-        if x.iter().all(agrees) { Ok(shape) } else { Err(format!("shapes differ off axis {}", self.0)) }
-    }
-
-    fn reference(&self, x: &[Array], y: &Shape) -> Vec<f64> {
-        let [outer, _, inner] = y.around(self.0);
-        let mut out = Vec::with_capacity(y.numel());
-        for o in 0..outer {
-            for part in x {
-                let run = part.shape[self.0] * inner;
-                out.extend_from_slice(&part[o * run..(o + 1) * run]);
-            }
-        }
-        out
-    }
-
-    fn launch(&self, gpu: &Gpu, x: &[Tensor], y: &Tensor) {
-        let [outer, total, inner] = y.shape().around(self.0);
-        let mut start = 0;
-        let part = |part: &Tensor| {
-            let run = part.dim(self.0) * inner;
-            let placed = Placed { part: part.clone(), run, start };
-            start += run;
-            placed
-        };
-        let parts: Vec<Placed> = x.iter().map(part).collect();
-        place(gpu, &parts, outer, total * inner, y.slice());
-    }
-
-    fn vjp(&self, x: &[Tensor], _: &Tensor, ct: &Tensor, need: &[bool]) -> Vec<Option<Tensor>> {
-        let mut start = 0;
-        let part = |(part, &need): (&Tensor, &bool)| {
-            let len = part.dim(self.0);
-            let grad = need.then(|| ct.narrow(self.0, start, len));
-            start += len;
-            grad
-        };
-        x.iter().zip(need).map(part).collect()
-    }
-}
-
 impl Tensor {
     /// The same elements, row-major, under another shape. Nothing is copied.
     #[track_caller]
@@ -529,47 +344,6 @@ impl Tensor {
         };
         Tensor::concat(&[&copies(0, low), self, &copies(n - 1, high)], axis)
     }
-
-    /// Tensors one after another along an axis.
-    #[track_caller]
-    pub fn concat(parts: &[&Tensor], axis: impl Axis) -> Tensor {
-        let _op = calling("concat");
-        let Some(first) = parts.first() else { panic!("concat: no tensors") };
-        apply(Concat(first.shape().axis(axis)), parts)
-    }
-}
-
-/// Rows of `run` elements that go to element `start` of longer rows.
-pub(crate) struct Placed {
-    pub part: Tensor,
-    pub run: usize,
-    pub start: usize,
-}
-
-/// Parts of more elements have a dispatch of their own, smaller ones share one.
-pub(crate) const SMALL: usize = 1 << 16;
-
-/// Writes `outer` rows of each part to its place in the rows of `total` elements of `y`.
-pub(crate) fn place(gpu: &Gpu, parts: &[Placed], outer: usize, total: usize, y: &Memory) {
-    let fours = total.is_multiple_of(4) && parts.iter().all(|p| p.run.is_multiple_of(4) && p.start.is_multiple_of(4));
-    let (element, width) = if fours { (VEC4, 4) } else { (SCALAR, 1) };
-    let kernel = Kernel::new(shader!("movement/place.wgsl")).with("ELEMENT", element);
-    let full: Vec<&Placed> = parts.iter().filter(|p| p.part.numel() > 0).collect();
-    let (small, large): (Vec<&Placed>, Vec<&Placed>) = full.into_iter().partition(|p| p.part.numel() <= SMALL);
-    for some in small.chunks(4).chain(large.chunks(1)) {
-        let at = |i: usize| some[i.min(some.len() - 1)];
-        let mut across = 0;
-        let ends = std::array::from_fn::<u32, 4, _>(|i| {
-            across += if i < some.len() { some[i].run / width } else { 0 };
-            across as u32
-        });
-        let starts = std::array::from_fn::<u32, 4, _>(|i| (at(i).start / width) as u32);
-        let count = outer * across;
-        let uniforms = uniforms![count, total: total / width, ends, starts];
-        let [x_0, x_1, x_2, x_3] = std::array::from_fn(|i| at(i).part.slice());
-        let work = Work { bytes: (8 * width * count) as u64, flops: 0 };
-        gpu.dispatch(&kernel, uniforms, &[x_0, x_1, x_2, x_3, y], Workgroups::Elements(count), work);
-    }
 }
 
 /// Cases of every movement, with dimensions 0, 1, primes, and more than 65,535 workgroups' worth of elements.
@@ -579,7 +353,7 @@ pub fn cases() -> Vec<Case> {
         let order = if s.iter().product::<usize>() <= 64 { 2 } else { 0 };
         Case::new(format!("{label} {s:?}"), unit(s), run).exact().order(order)
     };
-    let mut cases = vec![
+    vec![
         case("reshape", &[2, 3], |x| x[0].reshape([3, 2])),
         case("permute 20 1", &[2, 3, 4], |x| x[0].permute(&[2, 0, 1])),
         case("permute 20 1", &[17, 0, 5], |x| x[0].permute(&[2, 0, 1])),
@@ -610,25 +384,5 @@ pub fn cases() -> Vec<Case> {
         case("pad_edge", &[3, 2], |x| x[0].pad_edge(0, 2, 1)),
         case("unsqueeze", &[3, 2], |x| x[0].unsqueeze(-1)),
         case("squeeze", &[3, 1, 2], |x| x[0].squeeze(-2)),
-        Case::new("concat of six", [1, 2, 1, 3, 1, 4].map(|n| Input::unit([n, 4])), |x| {
-            Tensor::concat(&x.iter().collect::<Vec<_>>(), 0)
-        })
-        .exact(),
-        Case::new("concat", [Input::unit([2, 3]), Input::unit([2, 1]), Input::unit([2, 0])], |x| {
-            Tensor::concat(&[&x[0], &x[1], &x[2]], 1)
-        })
-        .exact(),
-    ];
-    cases.push(
-        Case::new("concat by fours", [Input::unit([2, 3, 4]), Input::unit([2, 3, 8])], |x| {
-            Tensor::concat(&[&x[0], &x[1]], 2)
-        })
-        .exact(),
-    );
-    cases.push(
-        Case::new("concat 0", [Input::unit([33, 5]), Input::unit([67, 5])], |x| Tensor::concat(&[&x[0], &x[1]], 0))
-            .exact()
-            .order(0),
-    );
-    cases
+    ]
 }

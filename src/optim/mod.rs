@@ -12,7 +12,7 @@ pub use optimizer::{Optimizer, OptimizerConfig};
 pub use rate::RateConfig;
 pub use sgd::{Sgd, SgdConfig};
 
-use crate::ops::movement::{Placed, SMALL, place};
+use crate::ops::concat::{Placed, SMALL, place};
 use crate::tensor::{Device, Storage, Tensor};
 use std::cell::Cell;
 use std::rc::Rc;

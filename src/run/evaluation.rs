@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::io::atomic;
 use crate::metrics::auc;
 use crate::tensor::{Key, Tensor};
-use crate::train::{SampleRequest, Watch};
+use crate::train::{OutlierScore, SampleRequest, Watch};
 
 /// How much is spent on scores, and on what.
 #[derive(Clone, Debug)]
@@ -177,21 +177,13 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
         return Ok(Vec::new());
     }
     let data = session.registry.load(spec, Split::Test)?;
-    let mut list = Vec::new();
+    let (mut names, mut sets) = (Vec::new(), Vec::new());
     for (name, other) in &session.config.ood {
-        effort.watch.say(&format!("telling {name} from the data,"));
-        let score = outliers::set(session, other, &data, effort.images).and_then(|other| {
-            let n = effort.images.min(data.len()).min(other.len());
-            let model = session.algorithm();
-            let by = model.best_outlier_score();
-            let score = model.outlier_score(by, &session.key().named("ood").named("noise"))?;
-            let of = |set: &Dataset| outliers::energies_of(session, &*score, set, n);
-            let found = auc(&of(&other)?, &of(&data)?);
-            let note = format!("AUROC by {by}, 0.5 is chance");
-            Ok(Score::new(format!("ood.{name}"), found.value).error(found.error).note(&note).of(n))
-        });
-        match score {
-            Ok(score) => list.push(score),
+        match outliers::set(session, other, &data, effort.images) {
+            Ok(set) => {
+                names.push(name);
+                sets.push(set);
+            }
             // A set that is not here, or does not fit the data, is no reason to go without the other scores.
             Err(why @ (Error::Setting(_) | Error::File { .. } | Error::Format { .. })) => {
                 skipped.push(format!("ood.{name}: {why}"));
@@ -199,8 +191,28 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
             Err(why) => return Err(why),
         }
     }
-    Ok(list)
+    effort.watch.say("telling outliers from the data,");
+    let by = session.algorithm().best_outlier_score();
+    let n = if by == OutlierScore::Typicality { effort.images.min(TYPICAL) } else { effort.images };
+    let all: Vec<&Dataset> = [&data].into_iter().chain(&sets).collect();
+    let mut found = match outliers::numbers(session, by, &all, n, &session.key().named("ood").named("noise")) {
+        Ok(found) => found.into_iter(),
+        Err(why @ Error::Setting(_)) => {
+            skipped.push(format!("ood: {why}"));
+            return Ok(Vec::new());
+        }
+        Err(why) => return Err(why),
+    };
+    let known = found.next().unwrap_or_default();
+    let score = |(name, found): (&String, Vec<f32>)| {
+        let (auc, note) = (auc(&found, &known), format!("AUROC by {by}, 0.5 is chance"));
+        Score::new(format!("ood.{name}"), auc.value).error(auc.error).note(&note).of(found.len().min(known.len()))
+    };
+    Ok(names.into_iter().zip(found).map(score).collect())
 }
+
+/// Samples of each set whose denoising errors at all levels are compared.
+const TYPICAL: usize = 200;
 
 fn images(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<String>, key: &Key) -> Result<Vec<Score>> {
     let model = session.algorithm();
@@ -274,13 +286,15 @@ fn inpainting(session: &Session, effort: &Effort, spec: &str, key: &Key) -> Resu
     }
     let [train, test] = [Split::Train, Split::Test].map(|split| session.registry.load(spec, split));
     let (steps, watch) = (effort.steps, effort.watch.clone());
-    let request = SampleRequest { steps, watch, rounds: ROUNDS, ..SampleRequest::new(64) };
+    let request = SampleRequest { steps, watch, rounds: ROUNDS, ..SampleRequest::new(INPAINTED.min(effort.images)) };
     let key = key.named("inpainting");
     let (psnr, picture) = measures::inpainting(model, &session.device, [&train?, &test?], &request, &key)?;
     atomic::write_bytes(session.run.plot("inpainting.png"), &picture.png())?;
     Ok(psnr)
 }
 
+/// Images of which a part is filled in, at most.
+const INPAINTED: usize = 64;
 /// Visits of each level where a part of an image is filled in.
 const ROUNDS: usize = 4;
 

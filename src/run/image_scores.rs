@@ -111,7 +111,7 @@ pub fn distances(session: &Session, [train, test]: [&Dataset; 2], effort: &Effor
 pub fn guided(session: &Session, sets: [&Dataset; 2], effort: &Effort, key: &Key) -> Result<Vec<Score>> {
     let gallery = Gallery::new(session, sets, effort, key)?;
     let others = GUIDANCES.into_iter().filter(|w| *w != effort.guidance);
-    others.map(|w| gallery.agreement(&gallery.draw(GUIDED, effort.steps, w)?, w)).collect()
+    others.map(|w| gallery.agreement(&gallery.draw(GUIDED.min(effort.images), effort.steps, w)?, w)).collect()
 }
 
 /// The weights of guidance that are tried.

@@ -6,7 +6,7 @@ use crate::data::{Dataset, Split, Values};
 use crate::energy::Energy;
 use crate::error::{Error, Result};
 use crate::io::atomic;
-use crate::metrics::{auc, average_precision};
+use crate::metrics::{Mahalanobis, auc, average_precision};
 #[cfg(feature = "plots")]
 use crate::plot::{Curves, quantiles};
 use crate::tensor::Key;
@@ -67,6 +67,31 @@ pub fn energies_of(session: &Session, energy: &dyn Energy, data: &Dataset, n: us
     energies(energy, &session.device, &data.sample_shape, &rows, AT_ONCE)
 }
 
+/// What `by` says of the first `n` samples of each set; `key` draws the noise of scores that have some.
+///
+/// # Errors
+/// [`Error::Setting`] where the model does not have this score.
+pub fn numbers(session: &Session, by: OutlierScore, sets: &[&Dataset], n: usize, key: &Key) -> Result<Vec<Vec<f32>>> {
+    if by == OutlierScore::Typicality {
+        return typicality(session, sets, n, key);
+    }
+    let score = session.algorithm().outlier_score(by, key)?;
+    sets.iter().map(|set| energies_of(session, &*score, set, n)).collect()
+}
+
+/// [`OutlierScore::Typicality`]: of each sample the errors of denoising at all levels, beside those of `n` training samples.
+fn typicality(session: &Session, sets: &[&Dataset], n: usize, key: &Key) -> Result<Vec<Vec<f32>>> {
+    let model = session.algorithm();
+    let train = session.registry.load(&session.config.data, Split::Train)?;
+    let sets: Vec<&Dataset> = [&train].into_iter().chain(sets.iter().copied()).collect();
+    let of_level = |t: usize| numbers(session, OutlierScore::Denoising(t), &sets, n, key);
+    let levels: Vec<Vec<Vec<f32>>> = (1..=model.levels().len()).map(of_level).collect::<Result<_>>()?;
+    let vector = |set: usize, i: usize| levels.iter().map(|level| f64::from(level[set][i]).ln()).collect::<Vec<f64>>();
+    let vectors = |set: usize| (0..levels[0][set].len()).map(move |i| vector(set, i));
+    let training = Mahalanobis::of(&vectors(0).collect::<Vec<_>>());
+    Ok((1..sets.len()).map(|set| vectors(set).map(|v| training.square(&v) as f32).collect()).collect())
+}
+
 /// AUROC and AUPRC of E telling outliers from held-out data of the model, outliers being the positives: 1 when every
 /// outlier has the higher energy. Errors: DeLong et al. 1988 for AUROC, 200 bootstrap copies for AUPRC.
 pub fn scores(name: &str, outside: &[f32], inside: &[f32], key: &Key) -> [Score; 2] {
@@ -108,11 +133,11 @@ pub fn detect(
     let by = if by.is_empty() { &best } else { by };
     let (mut list, mut drawn) = (Vec::new(), Vec::new());
     for (i, by) in by.iter().enumerate() {
-        let score = model.outlier_score(*by, &key.named("noise"))?;
-        let known = energies_of(session, &*score, &data, n)?;
+        let all: Vec<&Dataset> = [&data].into_iter().chain(&sets).collect();
+        let mut found = numbers(session, *by, &all, n, &key.named("noise"))?.into_iter();
+        let known = found.next().unwrap_or_default();
         let mut sets_drawn = vec![(spec.to_string(), known.clone())];
-        for (name, set) in outside.iter().zip(&sets) {
-            let found = energies_of(session, &*score, set, n)?;
+        for (name, found) in outside.iter().zip(found) {
             let title = if *by == OutlierScore::Energy { name.clone() } else { format!("{name} ({by})") };
             list.extend(scores(&title, &found, &known, &key.named(name)));
             sets_drawn.push((name.clone(), found));

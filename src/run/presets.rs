@@ -38,7 +38,6 @@ pub const PRESETS: &[(&str, &str)] = &[
     ("cdrl/mnist-start", include_str!("presets/cdrl/mnist-start.toml")),
     ("cdrl/mnist", include_str!("presets/cdrl/mnist.toml")),
     ("cdrl/mnist-scores", include_str!("presets/cdrl/mnist-scores.toml")),
-    ("cdrl/fashion-mnist-start", include_str!("presets/cdrl/fashion-mnist-start.toml")),
     ("cdrl/fashion-mnist", include_str!("presets/cdrl/fashion-mnist.toml")),
     ("cdrl/cifar10", include_str!("presets/cdrl/cifar10.toml")),
     ("cdrl/cifar10-small", include_str!("presets/cdrl/cifar10-small.toml")),

@@ -21,6 +21,9 @@ pub enum OutlierScore {
     /// `|eps_hat - eps|^2` of the sample noised to level t - 1, t = 1..T, a mean over the same draws: how much of the noise the energy's
     /// slope, as in denoising score matching, does not find.
     Denoising(usize),
+    /// `(v - m)^T C^-1 (v - m)` of `v_t = log |eps_hat - eps|^2`, t = 1..T, with the mean and covariance of training samples: whether the
+    /// errors of all levels are such as the data have, neither higher nor lower (Morningstar et al. 2021; Graham et al. 2023).
+    Typicality,
     /// `-log sum_c exp(-E(x; c) / s_1^2)` over the classes.
     Classes,
 }
@@ -35,9 +38,10 @@ impl FromStr for OutlierScore {
             "energy" => Ok(OutlierScore::Energy),
             "gradient" => Ok(OutlierScore::Gradient),
             "levels" => Ok(OutlierScore::Levels),
+            "typicality" => Ok(OutlierScore::Typicality),
             "classes" => Ok(OutlierScore::Classes),
             _ => of_level().ok_or_else(|| {
-                let all = "energy, gradient, levels, level-1, level-2, ..., denoising-1, denoising-2, ... or classes";
+                let all = "energy, gradient, levels, level-1, level-2, ..., denoising-1, denoising-2, ..., typicality or classes";
                 Error::setting(format!("score {text}: use {all}"))
             }),
         }
@@ -52,6 +56,7 @@ impl fmt::Display for OutlierScore {
             OutlierScore::Levels => f.write_str("levels"),
             OutlierScore::Level(t) => write!(f, "level-{t}"),
             OutlierScore::Denoising(t) => write!(f, "denoising-{t}"),
+            OutlierScore::Typicality => f.write_str("typicality"),
             OutlierScore::Classes => f.write_str("classes"),
         }
     }
@@ -82,6 +87,9 @@ impl OutlierScore {
             OutlierScore::Denoising(t) if (1..=all).contains(&t) => of_noised(missed_at, vec![t]),
             OutlierScore::Level(_) | OutlierScore::Denoising(_) => {
                 Err(Error::setting(format!("score {self}: this model has levels 1 to {all}")))
+            }
+            OutlierScore::Typicality => {
+                Err(Error::setting("score typicality: it is of several energies and no energy itself"))
             }
             OutlierScore::Classes if classes > 0 => Ok(Box::new(AnyClass { model })),
             OutlierScore::Classes => Err(Error::setting("score classes: this model was not told classes; use levels")),

@@ -1,9 +1,12 @@
 //! `ebm ood`: a trained energy against other data, with what is refused.
 
 use crate::cli;
+use ebm::data::Split;
 use ebm::diffusion::Schedule;
+use ebm::metrics::Mahalanobis;
 use ebm::prelude::*;
 use ebm::run::{Control, Registry, RunConfig, Session, outliers};
+use ebm::train::OutlierScore;
 use std::sync::atomic::AtomicBool;
 
 /// A short run on small data; returns its folder.
@@ -109,6 +112,23 @@ fn scores_by_level_are_those_of_noised_samples() {
         of(&format!("level-{t}")).iter().zip(&mut sum).for_each(|(term, sum)| *sum += term);
     }
     assert!(of("levels").iter().zip(&sum).all(|(a, b)| (a - b).abs() < 1e-6 * b.abs().max(1.0)));
+    // How unusual the errors at all levels are together.
+    let sets = [Split::Train, Split::Test].map(|split| session.registry.load(&session.config.data, split).unwrap());
+    let vectors = sets.each_ref().map(|set| {
+        let rows = Tensor::new(&Device::oracle(), [30, 2], &set.rows(&(0..30).collect::<Vec<_>>()));
+        let errors = |t: usize| {
+            let score = model.outlier_score(OutlierScore::Denoising(t), &Key::new(3)).unwrap();
+            score.energy(&rows).to_f64().unwrap()
+        };
+        let levels: Vec<Vec<f64>> = (1..=6).map(errors).collect();
+        (0..30).map(|i| levels.iter().map(|level| level[i].ln()).collect()).collect::<Vec<Vec<f64>>>()
+    });
+    let training = Mahalanobis::of(&vectors[0]);
+    let found = outliers::numbers(&session, OutlierScore::Typicality, &[&sets[1]], 30, &Key::new(3)).unwrap();
+    for (found, vector) in found[0].iter().zip(&vectors[1]) {
+        let want = training.square(vector);
+        assert!((f64::from(*found) - want).abs() < 1e-3 * want, "{found} {want}");
+    }
     // |dE/dx| by differences along both axes.
     let (slope, h) = (of("gradient"), 1e-4);
     let shifted = |d: usize, by: f64| {
