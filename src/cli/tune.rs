@@ -89,7 +89,7 @@ fn measure(gpu: &Gpu, budget: Duration, training: &mut Training) -> Vec<Tuned> {
 }
 
 /// Rounds in which iterations of both kinds take turns, and how long each round is at least.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(300);
 
 /// Milliseconds of an iteration without the choices and with them, medians.

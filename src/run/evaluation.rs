@@ -212,7 +212,7 @@ fn outliers(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<St
 }
 
 /// Samples of each set whose denoising errors at all levels are compared.
-const TYPICAL: usize = 200;
+const TYPICAL: usize = 100;
 
 fn images(session: &Session, effort: &Effort, spec: &str, skipped: &mut Vec<String>, key: &Key) -> Result<Vec<Score>> {
     let model = session.algorithm();

@@ -3,7 +3,7 @@
 use super::recovery_likelihood::Stage;
 use super::recovery_sampler::Sampler;
 use super::{Model, OutlierScore, RecoveryLikelihood, SampleRequest, Samples};
-use crate::energy::{ConditionedEnergy, Energy};
+use crate::energy::{ConditionedEnergy, Energy, LevelEnergyConfig};
 use crate::error::{Error, Result};
 use crate::nn::condition_index;
 use crate::tensor::{Key, Tensor, no_grad};
@@ -21,10 +21,14 @@ impl Model for RecoveryLikelihood {
     }
 
     /// Of images that of level 2: chosen on MNIST against Fashion-MNIST. The cleanest level compares what differs by a hundredth of
-    /// a grey value, and is arbitrary elsewhere.
+    /// a grey value, and is arbitrary elsewhere. Of an energy that is a denoiser's its errors at all levels.
     fn best_outlier_score(&self) -> OutlierScore {
         let images = self.sample_shape().len() == 3;
-        if images && self.config.levels > 1 { OutlierScore::Level(2) } else { OutlierScore::Energy }
+        match self.config.energy {
+            LevelEnergyConfig::Unet(_) => OutlierScore::Typicality,
+            _ if images && self.config.levels > 1 => OutlierScore::Level(2),
+            _ => OutlierScore::Energy,
+        }
     }
 
     fn outlier_score(&self, by: OutlierScore, key: &Key) -> Result<Box<dyn Energy + '_>> {
