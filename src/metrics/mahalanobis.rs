@@ -7,7 +7,7 @@ pub struct Mahalanobis {
     factor: Vec<Vec<f64>>,
 }
 
-/// What is added to the diagonal of C, as a part of its mean: directions in which the sample does not vary stay finite.
+/// What is added to each variance, as a part of it: combinations that do not vary in the sample stay finite.
 const RIDGE: f64 = 1e-9;
 
 impl Mahalanobis {
@@ -17,16 +17,15 @@ impl Mahalanobis {
         let mean: Vec<f64> = (0..dims).map(|d| sample.iter().map(|v| v[d]).sum::<f64>() / n).collect();
         let product = |i: usize, j: usize| sample.iter().map(|v| (v[i] - mean[i]) * (v[j] - mean[j])).sum::<f64>();
         let covariance = |i: usize, j: usize| product(i, j) / (n - 1.0);
-        let ridge = RIDGE * (0..dims).map(|d| covariance(d, d)).sum::<f64>() / dims as f64 + f64::MIN_POSITIVE;
         // Cholesky, row by row.
         let mut factor: Vec<Vec<f64>> = Vec::new();
         for i in 0..dims {
             let mut row: Vec<f64> = Vec::new();
-            for j in 0..=i {
-                let above = if j == i { &row } else { &factor[j] };
-                let rest = covariance(i, j) - row.iter().zip(above).map(|(a, b)| a * b).sum::<f64>();
-                row.push(if j == i { (rest.max(0.0) + ridge).sqrt() } else { rest / factor[j][j] });
+            for (j, above) in factor.iter().enumerate() {
+                row.push((covariance(i, j) - dot(&row, above)) / above[j]);
             }
+            let variance = covariance(i, i);
+            row.push(((variance - dot(&row, &row)).max(0.0) + RIDGE * variance + f64::MIN_POSITIVE).sqrt());
             factor.push(row);
         }
         Mahalanobis { mean, factor }
@@ -36,11 +35,15 @@ impl Mahalanobis {
     pub fn square(&self, v: &[f64]) -> f64 {
         let mut solved: Vec<f64> = Vec::new();
         for (i, row) in self.factor.iter().enumerate() {
-            let known: f64 = row.iter().zip(&solved).map(|(a, b)| a * b).sum();
-            solved.push((v[i] - self.mean[i] - known) / row[i]);
+            solved.push((v[i] - self.mean[i] - dot(row, &solved)) / row[i]);
         }
         solved.iter().map(|x| x * x).sum()
     }
+}
+
+/// Of as many elements as both have.
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

@@ -79,9 +79,16 @@ pub fn numbers(session: &Session, by: OutlierScore, sets: &[&Dataset], n: usize,
     sets.iter().map(|set| energies_of(session, &*score, set, n)).collect()
 }
 
+/// Training samples by which the spread of their errors can be told.
+const FEWEST: usize = 20;
+
 /// [`OutlierScore::Typicality`]: of each sample the errors of denoising at all levels, beside those of `n` training samples.
 fn typicality(session: &Session, sets: &[&Dataset], n: usize, key: &Key) -> Result<Vec<Vec<f32>>> {
     let model = session.algorithm();
+    if n < FEWEST {
+        let why = format!("score typicality compares with as many training samples; use {FEWEST} or more");
+        return Err(Error::setting(format!("n = {n}: {why}")));
+    }
     let train = session.registry.load(&session.config.data, Split::Train)?;
     let sets: Vec<&Dataset> = [&train].into_iter().chain(sets.iter().copied()).collect();
     let of_level = |t: usize| numbers(session, OutlierScore::Denoising(t), &sets, n, key);

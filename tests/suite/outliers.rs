@@ -149,6 +149,8 @@ fn scores_by_level_are_those_of_noised_samples() {
     assert!(refused("level-7").contains("this model has levels 1 to 6"));
     assert!(refused("denoising-0").contains("this model has levels 1 to 6"));
     assert!(refused("classes").contains("was not told classes"));
+    let few = ["ood", dir, "--device", "oracle", "--out", "uniform", "--score", "typicality", "--n", "19"];
+    assert!(cli::error(&few).contains("n = 19: score typicality compares with as many training samples; use 20"));
     std::fs::remove_dir_all(folder).unwrap();
 }
 
