@@ -1,4 +1,4 @@
-//! Choices between kernels that compute the same: what was measured on an adapter, in place of a table that is right on most.
+//! Choices between kernels that compute the same: what was measured on an adapter, in place of a table for all of its kind.
 //!
 //! A device that tunes runs a step twice: once to see which tasks have most of the operations, then to time the candidates of those as
 //! it meets them, until its time is spent. What it found can be kept and given to the next device of the same adapter and driver.
