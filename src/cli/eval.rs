@@ -8,7 +8,8 @@ use crate::check;
 use crate::error::Result;
 use crate::run::ais::{Ais, Base};
 use crate::run::evaluation::{Effort, Part, evaluate};
-use crate::run::{Registry, Score, Scores, Session, Told, report};
+use crate::run::{Registry, Score, Scores, Session, report};
+use crate::train::Watch;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -69,7 +70,7 @@ pub fn run(registry: &Registry, args: &EvalArgs) -> Result<()> {
     let ais = args.ais || only.contains(&Part::LogZ);
     let ais = ais.then_some(Ais { base, ..args.ais_effort.settings() });
     let print = ticker.printer();
-    let told = if args.json { Told::default() } else { Told::new(move |score| print(&line(score))) };
+    let told = if args.json { Watch::default() } else { Watch::new(move |score: &Score| print(&line(score))) };
     let usual = Effort::default();
     let (points, images) = (args.n.unwrap_or(usual.points), args.n.unwrap_or(usual.images));
     let effort = Effort { steps, step_scale, guidance, points, images, only, data, ais, watch, told };

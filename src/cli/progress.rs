@@ -184,7 +184,7 @@ impl Ticker {
     /// Hands [`Ticker::at`] to the library.
     pub fn watch(&self) -> Watch {
         let bar = self.bar.clone();
-        Watch::new(move |text| bar.set_message(text.to_string()))
+        Watch::new(move |text: &str| bar.set_message(text.to_string()))
     }
 }
 

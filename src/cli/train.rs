@@ -9,8 +9,9 @@ use crate::bench::Roofs;
 use crate::check;
 use crate::error::{Error, Result};
 use crate::run::evaluation::{self, Effort};
-use crate::run::{Registry, RunConfig, Session, Told, report};
+use crate::run::{Registry, RunConfig, Score, Session, report};
 use crate::tensor::Device;
+use crate::train::Watch;
 use std::path::PathBuf;
 
 #[derive(clap::Args)]
@@ -164,7 +165,7 @@ fn run(mut session: Session, page: Option<Listening>) -> Result<()> {
     say!("{done} iteration{} in {seconds:.1} s{memory}", if done == 1 { "" } else { "s" })?;
     let ticker = progress::Ticker::new("scores");
     let print = ticker.printer();
-    let told = Told::new(move |score| print(&eval::line(score)));
+    let told = Watch::new(move |score: &Score| print(&eval::line(score)));
     let effort = Effort { watch: ticker.watch(), told, ..Effort::default() };
     let scores = evaluation::is_quick(&session).then(|| evaluation::evaluate(&session, &effort));
     drop(ticker);

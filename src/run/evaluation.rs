@@ -2,7 +2,7 @@
 
 use super::ais::{Ais, Base, grid_log_z};
 use super::measures::{self, Reference};
-use super::{Score, Scores, Session, Told, image_scores, latents, outliers, pairs, pictures};
+use super::{Score, Scores, Session, image_scores, latents, outliers, pairs, pictures};
 use crate::data::{Dataset, Split};
 use crate::energy::{Energy, Scaled};
 use crate::error::{Error, Result};
@@ -33,7 +33,7 @@ pub struct Effort {
     /// Who is told how far it is.
     pub watch: Watch,
     /// Who is told each score as soon as it is known.
-    pub told: Told,
+    pub told: Watch<Score>,
 }
 
 /// What scores are about. One part is done and kept before the next begins.
@@ -77,7 +77,7 @@ impl Default for Effort {
             ais,
             data,
             watch,
-            told: Told::default(),
+            told: Watch::default(),
         }
     }
 }
@@ -111,7 +111,7 @@ pub fn evaluate(session: &Session, effort: &Effort) -> Result<Scores> {
             (Part::LogZ, None) => Vec::new(),
             (Part::Outliers, _) => outliers(session, effort, spec, &mut scores.skipped)?,
         };
-        found.iter().for_each(|score| effort.told.tell(score));
+        found.iter().for_each(|score| effort.told.say(score));
         scores.scores.extend(found);
         atomic::write_bytes(session.run.scores(), scores.to_json().as_bytes())?;
     }

@@ -123,6 +123,6 @@ pub use config::{InitConfig, RunConfig, TrainerConfig};
 pub use presets::PRESETS;
 pub use registry::{AlgorithmConfig, Registry};
 pub use saving::{checkpoint, checkpoint_async, restore};
-pub use scores::{Against, Score, Scores, Told};
+pub use scores::{Against, Score, Scores};
 pub use session::{DataInfo, Session, build};
 pub use trainer::{Control, Progress, Trainer};

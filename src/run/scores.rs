@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::rc::Rc;
 
 /// Every score of a run, with what they were computed from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -52,30 +51,6 @@ pub struct Against {
     /// The number.
     #[serde(deserialize_with = "number_or_null")]
     pub value: f64,
-}
-
-/// Somebody who is told each score as soon as it is known, or nobody.
-#[derive(Clone, Default)]
-pub struct Told(Option<Rc<dyn Fn(&Score)>>);
-
-impl Told {
-    /// Calls `tell` with every score.
-    pub fn new(tell: impl Fn(&Score) + 'static) -> Told {
-        Told(Some(Rc::new(tell)))
-    }
-
-    /// Tells a score.
-    pub fn tell(&self, score: &Score) {
-        if let Some(tell) = &self.0 {
-            tell(score);
-        }
-    }
-}
-
-impl std::fmt::Debug for Told {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        f.write_str(if self.0.is_some() { "Told(somebody)" } else { "Told(nobody)" })
-    }
 }
 
 fn number_or_null<'de, D: serde::Deserializer<'de>>(from: D) -> std::result::Result<f64, D::Error> {

@@ -135,25 +135,36 @@ pub struct SampleRequest {
     pub watch: Watch,
 }
 
-/// Somebody who is told how far something long is, or nobody.
-#[derive(Clone, Default)]
-pub struct Watch(Option<Rc<dyn Fn(&str)>>);
+/// Somebody who is told how far something long is, in words or by what was found so far, or nobody.
+pub struct Watch<T: ?Sized = str>(Option<Rc<dyn Fn(&T)>>);
 
-impl Watch {
-    /// Calls `tell` with a few words at every stage.
-    pub fn new(tell: impl Fn(&str) + 'static) -> Watch {
+impl<T: ?Sized> Watch<T> {
+    /// Calls `tell` at every stage.
+    pub fn new(tell: impl Fn(&T) + 'static) -> Watch<T> {
         Watch(Some(Rc::new(tell)))
     }
 
-    /// Tells the stage that begins.
-    pub fn say(&self, stage: &str) {
+    /// Tells the stage that begins, or what was found.
+    pub fn say(&self, what: &T) {
         if let Some(tell) = &self.0 {
-            tell(stage);
+            tell(what);
         }
     }
 }
 
-impl std::fmt::Debug for Watch {
+impl<T: ?Sized> Clone for Watch<T> {
+    fn clone(&self) -> Watch<T> {
+        Watch(self.0.clone())
+    }
+}
+
+impl<T: ?Sized> Default for Watch<T> {
+    fn default() -> Watch<T> {
+        Watch(None)
+    }
+}
+
+impl<T: ?Sized> std::fmt::Debug for Watch<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.write_str(if self.0.is_some() { "Watch(somebody)" } else { "Watch(nobody)" })
     }
